@@ -1,0 +1,1 @@
+"""Files → ordered checkpoints with metrics → systems."""

@@ -1,0 +1,1 @@
+"""The fixed points and ghosts of one system."""

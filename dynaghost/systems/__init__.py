@@ -1,0 +1,1 @@
+"""What is analyzed: a vector field with derivatives, bounds and a metric."""

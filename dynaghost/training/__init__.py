@@ -1,0 +1,1 @@
+"""The paper's tasks, networks and trainers."""

@@ -1,0 +1,1 @@
+"""Slow points along training: branches, events, graph, loss drops and verdicts."""
