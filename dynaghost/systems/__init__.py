@@ -1,1 +1,19 @@
 """What is analyzed: a vector field with derivatives, bounds and a metric."""
+
+from dynaghost.systems.base import ScalarSystem, System, Time
+from dynaghost.systems.low_rank import Form, LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
+from dynaghost.systems.toy import SaddleNode, critical_rate, optimal_r
+
+__all__ = [
+    "Form",
+    "LatentCircuit",
+    "LowRankRNN",
+    "RankOneCircuit",
+    "RankOneRNN",
+    "SaddleNode",
+    "ScalarSystem",
+    "System",
+    "Time",
+    "critical_rate",
+    "optimal_r",
+]

@@ -1,0 +1,220 @@
+"""What a search returns: fixed points and ghosts, each with its own error, and a statement of what is proved."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from dynaghost.systems.base import Array
+
+
+class Kind(StrEnum):
+    """A slow point is a minimum of the speed: a fixed point if it is zero there, else a ghost."""
+
+    FIXED_POINT = "fixed_point"
+    GHOST = "ghost"
+
+
+class Certificate(StrEnum):
+    """What is proved about a point, rounding included.
+
+    `exists_unique`: a fixed point exists within `radius`, and it is the only one within `unique_radius`.
+    `root_free`: no fixed point lies within `radius` of the ghost.
+    `undecided`: neither could be proved; the record's `undecided_because` gives the bound that was not met.
+    """
+
+    EXISTS_UNIQUE = "exists_unique"
+    ROOT_FREE = "root_free"
+    UNDECIDED = "undecided"
+
+
+class PassageFrom(StrEnum):
+    """Where a passage time comes from: the complex pair's eigenvalue, or the quadratic estimate π·(w·v)/√(μa)."""
+
+    PAIR = "pair"
+    ESTIMATE = "estimate"
+
+
+class Status(StrEnum):
+    """Why a search stopped, which is another question than what it proved."""
+
+    FINISHED = "finished"
+    PRECISION = "precision limit"
+    BUDGET = "budget of evaluations"
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPoint:
+    """A fixed point.
+
+    Attributes
+    ----------
+    x : ndarray (dim,)
+        Where it is.
+    residual : float
+        |f(x)| as evaluated in float64, not in the metric.
+    eigenvalues : ndarray (dim,)
+        Of J at `x`; per τ.
+    multipliers : ndarray (dim,) or None
+        1 + leak·eigenvalues, per iteration of the leaky map; None where the leak is not known.
+    stable : bool or None
+        By the rule of the system's time; None where the arithmetic cannot tell.
+    stability : str
+        The name: "stable node", "unstable node", …, "degenerate".
+    degenerate : bool
+        An eigenvalue cannot be told from 0: a double or triple root.
+    certificate : Certificate
+        `exists_unique` or `undecided`.
+    radius : float
+        A fixed point exists within `radius` of `x` (a closed interval in one dimension).
+    unique_radius : float
+        It is the only one within `unique_radius`.
+    undecided_because : str
+        The bound that was not met; empty where decided.
+    """
+
+    x: Array
+    residual: float
+    eigenvalues: Array
+    multipliers: Array | None
+    stable: bool | None
+    stability: str
+    degenerate: bool
+    certificate: Certificate
+    radius: float
+    unique_radius: float
+    undecided_because: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.FIXED_POINT
+
+
+@dataclass(frozen=True, slots=True)
+class Ghost:
+    """A minimum of the speed above zero, left near a saddle-node. It has no stability.
+
+    Attributes
+    ----------
+    x : ndarray (dim,)
+        Where the speed is least.
+    speed : float
+        μ = |f(x)| in the system's metric; state units per τ.
+    curvature : float
+        a = ½·w·D²f(v, v) ≥ 0, with w the unit direction of f and v the unit null vector of J.
+    direction : ndarray (dim,)
+        v, the direction of the motion through the ghost.
+    complex_point : ndarray (dim,) of complex, or None
+        The complex fixed point z with Im z > 0 whose pair the ghost is, where Newton reaches it.
+    passage_time : float
+        2π·|Im λ|/|λ|², the pair's share of the time from −∞ to ∞ (λ the eigenvalue of J(z) nearest 0), or the
+        quadratic estimate; in τ for a flow, in iterations for a map.
+    passage_from : PassageFrom
+        Which of the two.
+    certificate : Certificate
+        `root_free` or `undecided`.
+    radius : float
+        No fixed point lies within `radius` of `x`.
+    undecided_because : str
+        The bound that was not met; empty where decided.
+    """
+
+    x: Array
+    speed: float
+    curvature: float
+    direction: Array
+    complex_point: Array | None
+    passage_time: float
+    passage_from: PassageFrom
+    certificate: Certificate
+    radius: float
+    undecided_because: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.GHOST
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """A part of the region in which the search could not decide.
+
+    Attributes
+    ----------
+    lower, upper : ndarray (dim,)
+        Its hull.
+    because : str
+        The bound that was not met.
+    """
+
+    lower: Array
+    upper: Array
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a search took: evaluations of f with its derivatives, how many of them in ball arithmetic, and whether
+    the certificate was carried over from a neighbouring checkpoint instead of being searched anew."""
+
+    evaluations: int
+    ball_evaluations: int = 0
+    carried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SlowPoints:
+    """Every slow point that a search found in one system, and what is proved about the list.
+
+    Attributes
+    ----------
+    fixed_points : tuple of FixedPoint
+        In increasing order in one dimension.
+    ghosts : tuple of Ghost
+        Likewise.
+    complete : bool
+        Proved, rounding included: the region holds no other fixed point than the listed ones.
+    ghosts_complete : bool
+        Likewise for ghosts.
+    region : tuple of ndarray (dim,)
+        Lower and upper corner of where the two claims hold; infinite for the whole space.
+    index_sum : int or None
+        Σ sign det(−J) over the fixed points; None if one of them is degenerate.
+    unresolved : tuple of Unresolved
+        What the claims leave out; empty where both hold.
+    status : Status
+        Why the search stopped.
+    cost : Cost
+    coordinates : str
+        "latent" where `x` is κ of a latent circuit, else "state".
+    coverage : float or None
+        Estimated share of what was not seen; None where completeness is proved or not estimated.
+    """
+
+    fixed_points: tuple[FixedPoint, ...]
+    ghosts: tuple[Ghost, ...]
+    complete: bool
+    ghosts_complete: bool
+    region: tuple[Array, Array]
+    index_sum: int | None
+    unresolved: tuple[Unresolved, ...] = ()
+    status: Status = Status.FINISHED
+    cost: Cost = field(default=Cost(0))
+    coordinates: str = "state"
+    coverage: float | None = None
+
+    @property
+    def points(self) -> tuple[FixedPoint | Ghost, ...]:
+        """Fixed points, then ghosts."""
+        return self.fixed_points + self.ghosts
+
+    @property
+    def undecided(self) -> int:
+        """Points without a decided certificate, and unresolved parts of the region that hold no listed point."""
+        open_points = [p for p in self.points if p.certificate is Certificate.UNDECIDED]
+        empty = [u for u in self.unresolved if not any(_inside(p, u) for p in open_points)]
+        return len(open_points) + len(empty)
+
+
+def _inside(point: FixedPoint | Ghost, part: Unresolved) -> bool:
+    return bool(np.all(part.lower <= point.x) and np.all(point.x <= part.upper))

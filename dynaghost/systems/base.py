@@ -1,0 +1,160 @@
+"""What every analysis works on: a vector field f with its derivatives, its bounds, its metric and its time.
+
+A flow is ẋ = f(x) with x and time in units of τ; a map is x ← F(x), and then f(x) = F(x) − x. A leaky network
+x ← x + leak·f(x) is the Euler map of a flow: the same fixed points, multipliers 1 + leak·λ.
+"""
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dynaghost.errors import DynaghostError
+
+Array = NDArray[Any]
+
+
+class Time(StrEnum):
+    """Whether eigenvalues and times are a flow's (per τ, in τ) or a map's (per iteration, in iterations)."""
+
+    FLOW = "flow"
+    MAP = "map"
+
+
+class System(ABC):
+    """A vector field f on Rⁿ, the only definition of speed that the package has.
+
+    Attributes
+    ----------
+    dim : int
+        Number of state variables.
+    time : Time
+        Flow or map.
+    leak : float or None
+        Δt/τ of the leaky map x ← x + leak·f(x); None where it is not known.
+    metric : ndarray (dim, dim)
+        G, symmetric positive definite: the speed is |f|_G = √(fᵀGf).
+    """
+
+    dim: int
+    time: Time
+    leak: float | None
+    metric: Array
+
+    @abstractmethod
+    def f(self, x: Array) -> Array:
+        """The vector field at `x`, (..., dim) → (..., dim); real or complex."""
+
+    @abstractmethod
+    def jacobian(self, x: Array) -> Array:
+        """J = Df at `x`, (..., dim) → (..., dim, dim); real or complex."""
+
+    @abstractmethod
+    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
+        """D²f(x)(u, v), all arguments (..., dim), result (..., dim)."""
+
+    @abstractmethod
+    def second_derivative_bound(self, x: Array, radius: float) -> float:
+        """An upper bound, rounding included, on |D²f(y)(d, d)| for |d| = 1 and |y − x| ≤ radius (Euclidean norms)."""
+
+    def speed(self, x: Array) -> Array:
+        """|f(x)| in the metric, (..., dim) → (...)."""
+        f = self.f(np.asarray(x, dtype=float))
+        return np.sqrt(np.einsum("...i,ij,...j->...", f, self.metric, f))
+
+    def kinetic_energy(self, x: Array) -> Array:
+        """q(x) = ½|f(x)|² in the metric, (..., dim) → (...)."""
+        return 0.5 * self.speed(x) ** 2
+
+    def step(self, x: Array) -> Array:
+        """One iteration of the map, x + leak·f(x).
+
+        Raises
+        ------
+        DynaghostError
+            If the leak is not known.
+        """
+        if self.leak is None:
+            raise DynaghostError("step needs the leak of the map: expected leak=Δt/τ at construction, got None")
+        return x + self.leak * self.f(x)
+
+
+class ScalarSystem(System):
+    """A vector field on the line, by its Taylor coefficients, which is all that a complete search needs."""
+
+    dim = 1
+
+    @abstractmethod
+    def taylor(self, x: Any, order: int) -> list[Any]:
+        """[f(x), f'(x), f''(x)/2!, …, f⁽ᵒʳᵈᵉʳ⁾(x)/order!], elementwise in `x`.
+
+        Written once in NumPy's arithmetic, it serves float64, complex128 and object arrays of balls alike.
+        """
+
+    @abstractmethod
+    def derivative_bounds(self, lower: float, upper: float) -> tuple[float, float]:
+        """Upper bounds, rounding included, on |f''| and |f'''| over [lower, upper]."""
+
+    @abstractmethod
+    def slow_interval(self) -> tuple[float, float]:
+        """An interval outside which f has no zero and f' none either: it holds every fixed point and ghost."""
+
+    @abstractmethod
+    def end_signs(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Signs of (f, f') below the slow interval, and of (f, f') above it."""
+
+    def f(self, x: Array) -> Array:
+        return self.taylor(np.asarray(x), 0)[0]
+
+    def jacobian(self, x: Array) -> Array:
+        return self.taylor(np.asarray(x), 1)[1][..., None]
+
+    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
+        return 2 * self.taylor(np.asarray(x), 2)[2] * u * v
+
+    def second_derivative_bound(self, x: Array, radius: float) -> float:
+        centre = float(np.asarray(x).reshape(()))
+        return self.derivative_bounds(np.nextafter(centre - radius, -np.inf), np.nextafter(centre + radius, np.inf))[0]
+
+
+def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
+    """`value` as a new float64 array, or an error that says what is wrong with it.
+
+    Raises
+    ------
+    DynaghostError
+        If it is not numeric, holds a NaN or an infinity, or has not `ndim` dimensions.
+
+    Examples
+    --------
+    >>> finite("m", [1, 2], ndim=1)
+    array([1., 2.])
+    """
+    try:
+        array = np.array(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DynaghostError(f"{name}: expected an array of real numbers, got {type(value).__name__}") from error
+    if ndim is not None and array.ndim != ndim:
+        raise DynaghostError(f"{name}: expected {ndim} dimension(s), got an array of shape {array.shape}")
+    if not np.all(np.isfinite(array)):
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise DynaghostError(f"{name}: expected finite numbers, got {array[place]} at index {place}")
+    return array
+
+
+def checked_time(time: str) -> Time:
+    """`time` as a label, or an error that lists the labels."""
+    if time not in list(Time):
+        raise DynaghostError(f"time: expected 'flow' or 'map', got {time!r}")
+    return Time(time)
+
+
+def checked_leak(leak: float | None) -> float | None:
+    """`leak` if 0 < leak ≤ 1 or None, else an error."""
+    if leak is None:
+        return None
+    if not 0 < float(leak) <= 1:
+        raise DynaghostError(f"leak: expected Δt/τ with 0 < leak ≤ 1, or None where it is not known, got {leak}")
+    return float(leak)
