@@ -40,6 +40,7 @@ monotone. No `fastmath`; each contraction is written as an explicit `fma`, so ev
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit, types
@@ -71,8 +72,7 @@ _TWO_OVER_LN2 = 2.8853900817779268
 _MAGIC = 1.5 * 2.0**52 + 1023.0
 
 
-@intrinsic
-def fma(typing_context, a, b, c):
+def _fma(typing_context, a, b, c):
     """a·b + c with one rounding; for compiled code only.
 
     Parameters
@@ -94,6 +94,9 @@ def fma(typing_context, a, b, c):
         return builder.fma(*arguments)
 
     return signature, codegen
+
+
+fma: Any = intrinsic(_fma)
 
 
 @njit(error_model="numpy", forceinline=True)
