@@ -16,8 +16,10 @@ from dynaghost.kernels.elementary import (
     SECH2_RANGE,
     SECH2_TAIL,
     SECH2_ULP,
+    SIGMOID_ULP,
     TANH_ULP,
     TRUNCATION,
+    sigmoid,
     tanh_into,
     tanh_sech2_into,
 )
@@ -150,6 +152,16 @@ def test_a_priori_bounds_hold_in_saturation():
         assert error_s < SECH2_ULP - 1e-6
 
 
+def test_a_priori_bound_of_the_sigmoid():
+    """The factor 1 − σ is at most 1."""
+    for low in np.linspace(-V_MAX, V_MAX, 129)[:-1].tolist():
+        v = interval(low, low + V_MAX / 64)
+        R = coth_series(v * v)
+        error = 2 * arb("0.126") + arb("1.03") * 2 * abs(v) / (R * R - v * v) + 2
+        error += half(R - v) / (R - v) + half(R + v) / (R + v)
+        assert error < SIGMOID_ULP - 1e-6
+
+
 # --- measurements -----------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +202,18 @@ def test_errors_against_balls_anywhere(x):
     assert error_t <= TANH_ULP
     assert error_s <= SECH2_ULP
     assert tail <= SECH2_TAIL
+
+
+@given(st.floats(-700, 700) | st.floats(-30, 30))
+def test_sigmoid_against_balls(x):
+    true = 1 / (1 + (-arb(x)).exp())
+    assert abs(arb(sigmoid(x)) - true) <= SIGMOID_ULP * U * true
+    assert sigmoid(x) <= 1
+
+
+def test_sigmoid_at_its_ends():
+    assert [sigmoid(x) for x in (-np.inf, -701.0, 701.0, np.inf, 0.0, -0.0)] == [0, 0, 1, 1, 0.5, 0.5]
+    assert np.isnan(sigmoid(np.nan))
 
 
 @given(st.lists(st.floats(-40, 40), min_size=1, max_size=20))

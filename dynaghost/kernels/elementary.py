@@ -1,4 +1,4 @@
-"""tanh and sech² that inline and vectorize inside compiled loops, with proved error bounds.
+"""tanh, sech² and sigmoid that inline and vectorize inside compiled loops, with proved error bounds.
 
 **Algorithm.** For a = |x| let k = round(2a/ln 2), v = a − k·ln2/2 (so |v| ≤ ln2/4 + 4e-14 < 0.17329), E = 2ᵏ and
 R = v·coth v = 1 + w·Q(w) with w = v². The addition theorem gives, with one division and no table,
@@ -35,8 +35,13 @@ less than `TANH_ULP` and `SECH2_ULP` with room for 5.
 rounding keeps order. For k = 53, (E−1)R = E·R − R rounds down since spacing is 2 and 1 ≤ R < 2, E·R is exact, and
 den − num ≥ R − v > 0 again. From k = 54 on num and den are the same expression.
 
-Subnormal numbers and ±0 come back as they are (R = 1), ±∞ gives (±1, 0), NaN stays NaN. Neither function is strictly
-monotone. No `fastmath`; each contraction is written as an explicit `fma`, so every processor returns the same bits.
+**Sigmoid.** σ(x) = 1/(1 + q), q = exp(2a) = E·(R+v)/(R−v) with a = −x/2, k, v and R as above (of either sign), is
+computed as (R−v)/(E·(R+v) + (R−v)): one division and no exp, whose bits would depend on the C library that happens to
+be loaded. The relative error of q enters σ times 1 − σ, then the fused sum and the quotient round by 1 each:
+(1 − σ)·(2Δv + ΔR·2|v|/(R² − v²) + half(R−v)/(R−v) + half(R+v)/(R+v)) + 2 < `SIGMOID_ULP`.
+
+Subnormal numbers and ±0 come back as they are (R = 1), ±∞ gives (±1, 0), NaN stays NaN. No function here is
+strictly monotone. No `fastmath`; each contraction is written as an explicit `fma`: the same bits on every processor.
 """
 
 import math
@@ -57,6 +62,9 @@ SECH2_RANGE = 350.0
 
 SECH2_TAIL = 4e-304
 """|s − true| ≤ SECH2_TAIL for |x| > SECH2_RANGE: sech²x < 4·exp(−2|x|)."""
+
+SIGMOID_ULP = 5.0
+"""|sigmoid(x) − true| ≤ SIGMOID_ULP·u·true for |x| ≤ 700; beyond, below −700, it returns 0, off by at most 1e-304."""
 
 TRUNCATION = 1.1e-18
 """|1 + w·Q(w) − v·coth v| ≤ TRUNCATION for w = v², |v| ≤ 0.174, with the rounded coefficients of `COTH`."""
@@ -100,14 +108,21 @@ fma: Any = intrinsic(_fma)
 
 
 @njit(error_model="numpy", forceinline=True)
-def _reduced(a):
-    """num, den, R and v of the module's docstring for 0 ≤ a ≤ SECH2_RANGE."""
+def _exponent(a):
+    """E, R and v of the module's docstring for |a| ≤ SECH2_RANGE: exp(2a) = E·(R + v)/(R − v)."""
     z = fma(a, _TWO_OVER_LN2, _MAGIC)
     k = z - _MAGIC
     E = np.int64(np.float64(z).view(np.int64) << 52).view(np.float64)
     v = fma(-k, _HALF_LN2_LOW, fma(-k, _HALF_LN2_HIGH, a))
     w = v * v
     R = fma(w, fma(w, fma(w, fma(w, fma(w, _C4, _C3), _C2), _C1), _C0), 1.0)
+    return E, R, v
+
+
+@njit(error_model="numpy", forceinline=True)
+def _reduced(a):
+    """num, den, R and v of the module's docstring for 0 ≤ a ≤ SECH2_RANGE."""
+    E, R, v = _exponent(a)
     num = fma(E + 1.0, v, (E - 1.0) * R)
     den = fma(E - 1.0, v, (E + 1.0) * R)
     return num, den, R, v
@@ -164,6 +179,32 @@ def tanh_sech2(x):
     t = num / den
     s = 2.0 * (R - v) / den * (1.0 + t)
     return math.copysign(t, x), (0.0 if y > SECH2_RANGE else s)
+
+
+@njit(error_model="numpy", forceinline=True)
+def sigmoid(x):
+    """1/(1 + exp(−x)), to `SIGMOID_ULP`·u relative, in the lower tail too.
+
+    Parameters
+    ----------
+    x : float64
+
+    Returns
+    -------
+    float64
+        Never above 1; 0 below x = −700.
+
+    Examples
+    --------
+    >>> sigmoid(0.0), sigmoid(float("inf")), f"{sigmoid(-100.0):.6e}"
+    (0.5, 1.0, '3.720076e-44')
+    """
+    a = -0.5 * x
+    a = SECH2_RANGE if a > SECH2_RANGE else a
+    a = -SECH2_RANGE if a < -SECH2_RANGE else a
+    E, R, v = _exponent(a)
+    y = (R - v) / fma(E, R + v, R - v)
+    return 0.0 if x < -2.0 * SECH2_RANGE else y
 
 
 @njit(error_model="numpy")

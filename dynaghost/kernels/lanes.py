@@ -1,7 +1,7 @@
 """Sums in eight fixed lanes: as fast as a reordered reduction, and the same bits on every processor.
 
-The compiler may not reorder additions of floats, so a plain reduction is not vectorized; allowed to reorder (`reassoc`),
-it chooses an order for each processor. Here the order is fixed: lane j adds the elements j, j + 8, j + 16 … with fused
+The compiler may not reorder additions of floats, so a plain reduction is not vectorized; allowed to (`reassoc`), it
+chooses an order for each processor. Here the order is fixed: lane j adds the elements j, j + 8, j + 16 … with fused
 multiply-adds, and the lanes are added pairwise, ((0+4)+(2+6))+((1+5)+(3+7)).
 
 |computed − true| ≤ (size/8 + 4)·u·Σ|terms| for `dot`, u = 2⁻⁵³, to first order.
@@ -25,7 +25,9 @@ def _lane_sum(term) -> Any:
 
     def sum_of_terms(typing_context, a, b):
         def codegen(context, builder, signature, arguments):
-            arrays = [context.make_array(k)(context, builder, a) for k, a in zip(signature.args, arguments, strict=True)]
+            arrays = [
+                context.make_array(k)(context, builder, a) for k, a in zip(signature.args, arguments, strict=True)
+            ]
             return _tree_sum(builder, _loop(builder, arrays, term))
 
         return types.float64(a, b), codegen
@@ -60,7 +62,7 @@ def _tree_sum(builder, total):
 
 
 dot = _lane_sum(lambda fused, x, y, total: fused(x, y, total))
-"""dot(a, b) = Σ aᵢ·bᵢ, for compiled code only; contiguous float64 arrays of one length, a multiple of 8 (not checked)."""
+"""dot(a, b) = Σ aᵢ·bᵢ, for compiled code only; contiguous float64 arrays of one length, a multiple of 8."""
 
 
 def _slope_term(fused, p, t, total):

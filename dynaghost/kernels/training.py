@@ -11,7 +11,7 @@ Backwards, with t_i(t) = tanh(mᵢκ_t + bᵢ), s = 1 − t² and λ_t = dL/dκ_
     dn = x₀λ₀ + Δ Σ_t λ_{t+1} t(t),    db = Δ n Σ_t λ_{t+1} s(t),    dm = Δ n Σ_t λ_{t+1} κ_t s(t).
 
 Arrays are padded with zero weights to a multiple of eight. A padded unit has n = m = b = 0 and keeps them, since its
-gradient is set to zero. Every sum has a fixed order (`lanes`), so a run has the same bits however it is cut into chunks.
+gradient is set to zero. Every sum has a fixed order (`lanes`): the same bits however a run is cut into chunks.
 """
 
 import math
@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.elementary import fma, tanh
+from dynaghost.kernels.elementary import fma, sigmoid, tanh
 from dynaghost.kernels.lanes import LANES, dot, dot_slope
 
 
@@ -51,13 +51,10 @@ def _tanh_row(kappa, m, b, t):
 
 @njit(error_model="numpy")
 def _add_row(error, error_kappa, t, sum_t, sum_s, sum_kappa_s):
-    # Two loops: with three arrays written in one, the compiler gives up on proving them distinct and does not vectorize.
     for i in range(t.size):
-        sum_t[i] = fma(error, t[i], sum_t[i])
-    for i in range(t.size):
-        s = fma(-t[i], t[i], 1.0)
-        sum_s[i] = fma(error, s, sum_s[i])
-        sum_kappa_s[i] = fma(error_kappa, s, sum_kappa_s[i])
+        y, A, B, C = t[i], sum_t[i], sum_s[i], sum_kappa_s[i]
+        s = fma(-y, y, 1.0)
+        sum_t[i], sum_s[i], sum_kappa_s[i] = fma(error, y, A), fma(error, s, B), fma(error_kappa, s, C)
 
 
 @njit(error_model="numpy")
@@ -65,13 +62,16 @@ def _forward(m, n, b, p, trial, kappa, slope, direct, rows):
     """Fill κ_t, J_t, direct_t and the rows of tanh; the loss."""
     x0, leak, threshold, confidence, delay_steps = trial
     loss, switch = 0.0, int(delay_steps)
-    kappa[0], direct[0] = x0 * dot(n, np.ones_like(n)), 0.0
+    p[:] = 1.0
+    kappa[0], direct[0] = x0 * dot(n, p), 0.0
+    for i in range(p.size):
+        p[i] = n[i] * m[i]
     for step in range(slope.size):
         _tanh_row(kappa[step], m, b, rows[step])
         kappa[step + 1] = (1.0 - leak) * kappa[step] + leak * dot(n, rows[step])
         slope[step] = (1.0 - leak) + leak * dot_slope(p, rows[step])
-        # Not by way of tanh: below 1e-16 that output, and with it the gradient, would have no digits.
-        output = 1.0 / (1.0 + math.exp(-confidence * (kappa[step + 1] - threshold)))
+        # Written as (1 + tanh)/2 the output, and with it the gradient, would have no digits below 1e-16.
+        output = sigmoid(confidence * (kappa[step + 1] - threshold))
         error = output - (1.0 if step >= switch else 0.0)
         loss += error * error / delay_steps
         direct[step + 1] = 2.0 * error / delay_steps * confidence * (output * (1.0 - output))
@@ -92,7 +92,13 @@ def _backward(n, units, x0, leak, kappa, slope, direct, rows, dm, dn, db):
     dn[units:] = 0.0
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy")
+def _descend(weights, slope, learning_rate):
+    for i in range(weights.size):
+        weights[i] = weights[i] - learning_rate * slope[i]
+
+
+@njit(error_model="numpy")
 def advance(m, n, b, units, trial, steps, learning_rate, losses, gradient_norms):
     """Take one step of plain gradient descent for each element of `losses`; change m, n and b in place.
 
@@ -119,17 +125,18 @@ def advance(m, n, b, units, trial, steps, learning_rate, losses, gradient_norms)
     True
     """
     kappa, slope, direct = np.empty(steps + 1), np.empty(steps), np.empty(steps + 1)
-    rows, (dm, dn, db) = np.empty((steps, m.size)), np.empty((3, m.size))
+    rows, p = np.empty((steps, m.size)), np.empty(m.size)
+    dm, dn, db = np.empty(m.size), np.empty(m.size), np.empty(m.size)
     for update in range(losses.size):
-        losses[update] = _forward(m, n, b, n * m, trial, kappa, slope, direct, rows)
+        losses[update] = _forward(m, n, b, p, trial, kappa, slope, direct, rows)
         _backward(n, units, trial[0], trial[1], kappa, slope, direct, rows, dm, dn, db)
         gradient_norms[update] = math.sqrt(dot(dm, dm) + dot(dn, dn) + dot(db, db))
-        m -= learning_rate * dm
-        n -= learning_rate * dn
-        b -= learning_rate * db
+        _descend(m, dm, learning_rate)
+        _descend(n, dn, learning_rate)
+        _descend(b, db, learning_rate)
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy")
 def gradient(m, n, b, units, trial, steps):
     """The loss of one trial and its gradient; arguments as for `advance`.
 
@@ -145,7 +152,8 @@ def gradient(m, n, b, units, trial, steps):
     0.999909
     """
     kappa, slope, direct = np.empty(steps + 1), np.empty(steps), np.empty(steps + 1)
-    rows, dm, dn, db = np.empty((steps, m.size)), np.empty(m.size), np.empty(m.size), np.empty(m.size)
-    loss = _forward(m, n, b, n * m, trial, kappa, slope, direct, rows)
+    rows, p = np.empty((steps, m.size)), np.empty(m.size)
+    dm, dn, db = np.empty(m.size), np.empty(m.size), np.empty(m.size)
+    loss = _forward(m, n, b, p, trial, kappa, slope, direct, rows)
     _backward(n, units, trial[0], trial[1], kappa, slope, direct, rows, dm, dn, db)
     return loss, dm, dn, db
