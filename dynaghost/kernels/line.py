@@ -235,9 +235,7 @@ def _join(left, left_count, right, right_count, parts):
             return -1
     for k in range(right_count):
         row = right[k]
-        count = _emit(
-            parts, count, row[_START], row[_END], row[_MONOTONE], row[_SIGN], row[_MARGIN], row[_GUESS]
-        )
+        count = _emit(parts, count, row[_START], row[_END], row[_MONOTONE], row[_SIGN], row[_MARGIN], row[_GUESS])
         if count < 0:
             return -1
     return count
@@ -453,9 +451,7 @@ def _resolve(m, b, units, powers, magnitudes, count, kept, centres, criticals, s
         margins[MARGIN_VALUE] = min(margins[MARGIN_VALUE], slack)
     span = magnitudes[0] * (1.0 + 1e-9) + 1e-3
     curve = TANH_SECOND * magnitudes[2]
-    return _roots(
-        m, b, powers, criticals, signs, count, roots, span, centres, kept, error0, error1, curve
-    )
+    return _roots(m, b, powers, criticals, signs, count, roots, span, centres, kept, error0, error1, curve)
 
 
 @njit(error_model="numpy", cache=True)
@@ -532,9 +528,7 @@ def structures(m, n, b, carry, statuses, counts, criticals, roots, margins):
                 )
         if found < 0:
             continue
-        count = _resolve(
-            flipped, bias, units, powers, magnitudes, found, kept, centres, critical, signs, root, margin
-        )
+        count = _resolve(flipped, bias, units, powers, magnitudes, found, kept, centres, critical, signs, root, margin)
         if count < 0:
             continue
         statuses[e] = DECIDED

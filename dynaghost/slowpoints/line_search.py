@@ -6,6 +6,7 @@ neighbouring critical points f is strictly monotone, so the signs of f at the cr
 It is slow and stops at nothing that arithmetic can decide: the answer where float64 cannot tell.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -94,7 +95,8 @@ class _Piece:
 def _pieces(line: Line, lower: float, upper: float, budget: int) -> tuple[list[_Piece], list[tuple[float, float]], bool]:
     pieces: list[_Piece] = []
     gaps: list[tuple[float, float]] = []
-    stack = [(lower, upper)]
+    stops = [lower, *(x for x in line.system.landmarks() if lower < x < upper and _decided(line, x)), upper]
+    stack = list(pairwise(stops))[::-1]
     looked = 0
     while stack:
         a, b = stack.pop()
@@ -128,12 +130,23 @@ def _label(line: Line, a: float, b: float, precision: int) -> _Piece | None:
 
 
 def _cut(line: Line, a: float, b: float) -> float | None:
-    """Where to cut [a, b]: at a float inside it at which f' and f'' have decided signs."""
+    """Where to cut [a, b]: at a float inside it at which f' has a decided sign."""
     for fraction in _CUTS:
-        cut = a + (b - a) * fraction
-        if a < cut < b and line.sign(1, cut) and line.sign(2, cut):
+        cut = _between_ends(a, b, fraction)
+        if a < cut < b and _decided(line, cut):
             return cut
     return None
+
+
+def _between_ends(a: float, b: float, fraction: float) -> float:
+    # A ball's radius has 30 bits, so an interval whose ends differ by many octaves is cut in exponents.
+    if a * b > 0 and not 2.0**-20 < a / b < 2.0**20:
+        return math.copysign(math.exp((1 - fraction) * math.log(abs(a)) + fraction * math.log(abs(b))), a)
+    return a + (b - a) * fraction
+
+
+def _decided(line: Line, x: float) -> bool:
+    return bool(line.sign(1, x))
 
 
 def _joined(gaps: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -153,7 +166,12 @@ def _criticals(line: Line, piece: _Piece) -> Iterator[Critical]:
     if piece.order == 2:
         yield from _single(line, piece.a, piece.b)
         return
-    if line.sign(2, piece.a) == line.sign(2, piece.b):
+    bends = line.sign(2, piece.a), line.sign(2, piece.b)
+    if bends[0] is None or bends[1] is None:
+        yield Critical(piece.a, piece.b, None, None)
+        return
+    if bends[0] * bends[1] >= 0:
+        # f'' is monotone, so without a change of sign (0 at an end is none) f' is monotone.
         yield from _single(line, piece.a, piece.b)
         return
     low, high = line.zero(2, piece.a, piece.b)
@@ -193,8 +211,8 @@ def _roots(line: Line, criticals: list[Critical], span: tuple[float, float], end
     for before, after in pairwise(stops):
         if before.sign and after.sign and before.sign != after.sign:
             yield _between(line, before, after)
-        if after is not highest and not after.sign:
-            yield _at_critical(after, before)
+        if after is not highest and not after.sign and _narrow(after):
+            yield _at_critical(after)
 
 
 def _with_sign(line: Line, critical: Critical) -> Critical:
@@ -215,7 +233,7 @@ def _between(line: Line, before: Critical, after: Critical) -> Root:
         why = "two fixed points are closer to each other than float64 can separate"
         return Root(near.lower, near.upper, near.lower, near.upper, after.sign, because=why)
     while not line.sign_over(1, a, b):
-        middle = a + (b - a) / 2
+        middle = _between_ends(a, b, 0.5)
         sign = line.sign(0, middle)
         if sign == 0 or not a < middle < b:
             return Root(middle, middle, before.upper, after.lower, after.sign)
@@ -225,6 +243,11 @@ def _between(line: Line, before: Critical, after: Critical) -> Root:
     return Root(low, high, before.upper, after.lower, after.sign)
 
 
-def _at_critical(critical: Critical, before: Critical) -> Root:
+def _narrow(critical: Critical) -> bool:
+    """A wide gap is a part of the line that was not searched, not a point."""
+    return critical.upper - critical.lower <= 1e-7 * max(1.0, abs(critical.lower))
+
+
+def _at_critical(critical: Critical) -> Root:
     because = "" if critical.sign == 0 else "whether f is 0 at its critical point is undecided at the precision limit"
     return Root(critical.lower, critical.upper, critical.lower, critical.upper, 0, True, because)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+_FAR = 1e6
+
 
 def tanh_taylor(u: Array, order: int) -> list[Array]:
     """[tanh u, sech² u, tanh''(u)/2!, …, tanh⁽ᵒʳᵈᵉʳ⁾(u)/order!], elementwise.
@@ -45,8 +47,16 @@ def _sech2(u: Array, t: Array) -> Array:
 
 
 def _sech2_ball(ball: Any) -> Any:
-    ends = (1 / ball.lower().cosh() ** 2).union(1 / ball.upper().cosh() ** 2)
-    return ends.union(ends * 0 + 1) if ball.contains(0) else ends
+    ends = _sech2_end(ball.lower()).union(_sech2_end(ball.upper()))
+    return ends.union(ball * 0 + 1) if ball.contains(0) else ends
+
+
+def _sech2_end(u: Any) -> Any:
+    if abs(u) < _FAR:
+        return 1 / u.cosh() ** 2
+    # cosh would leave even a ball's range of exponents.
+    most = 1 / (u * 0 + _FAR).cosh() ** 2
+    return most.union(most * 0)
 
 
 def _each(u: Array, function: Any) -> Array:

@@ -105,6 +105,10 @@ class ScalarSystem(System):
     def end_signs(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Signs of (f, f') below the slow interval, and of (f, f') above it."""
 
+    def landmarks(self) -> list[float]:
+        """Where a bisection had better cut first, in increasing order: next to narrow features. None by default."""
+        return []
+
     def f(self, x: Array) -> Array:
         return self.taylor(np.asarray(x), 0)[0]
 

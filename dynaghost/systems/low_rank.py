@@ -84,6 +84,8 @@ class LowRankRNN(System):
         with np.errstate(over="ignore"):
             self.m, self.n = finite("scale·m", columns * float(scale)), rows
         self.time, self.leak, self.form = checked_time(time), checked_leak(leak), Form(form)
+        if self.time is Time.MAP and self.leak is None:
+            raise DynaghostError("leak: expected a number for time='map', whose multipliers are 1 + leak·λ, got None")
         self.dim, self.rank = self.m.shape
         self.scale = float(scale)
 
@@ -257,6 +259,14 @@ class RankOneCircuit(_Circuit, ScalarSystem):
 
     def end_signs(self) -> tuple[tuple[int, int], tuple[int, int]]:
         return (1, -1), (-1, -1)
+
+    def landmarks(self) -> list[float]:
+        """Both sides of each step: where |mκ + b| = 400, on neurons so steep that bisection would take long to see."""
+        m, n, b = self.weights
+        steep = (np.abs(m) > 1e6) & (n != 0)
+        with np.errstate(over="ignore"):
+            sides = np.concatenate([(side - b[steep]) / m[steep] for side in (-400.0, -1.0, 1.0, 400.0)])
+        return sorted({float(x) for x in sides if math.isfinite(x)})
 
 
 def _check_shapes(m: Array, n: Array, b: Array) -> None:
