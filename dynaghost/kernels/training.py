@@ -70,11 +70,12 @@ def _forward(m, n, b, p, trial, kappa, slope, direct, rows):
         _tanh_row(kappa[step], m, b, rows[step])
         kappa[step + 1] = (1.0 - leak) * kappa[step] + leak * dot(n, rows[step])
         slope[step] = (1.0 - leak) + leak * dot_slope(p, rows[step])
-        # Written as (1 + tanh)/2 the output, and with it the gradient, would have no digits below 1e-16.
-        output = sigmoid(confidence * (kappa[step + 1] - threshold))
-        error = output - (1.0 if step >= switch else 0.0)
+        # ô and 1 − ô each from a sigmoid: by subtraction, or as (1 ± tanh)/2, a saturated output loses its gradient.
+        z = confidence * (kappa[step + 1] - threshold)
+        on, off = sigmoid(z), sigmoid(-z)
+        error = -off if step >= switch else on
         loss += error * error / delay_steps
-        direct[step + 1] = 2.0 * error / delay_steps * confidence * (output * (1.0 - output))
+        direct[step + 1] = 2.0 * error / delay_steps * confidence * (on * off)
     return loss
 
 

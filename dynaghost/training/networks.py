@@ -1,0 +1,81 @@
+"""Rank-one networks as the trainers see them: three vectors and where they start."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynaghost.errors import DynaghostError
+
+
+@dataclass(frozen=True, slots=True)
+class RankOneNetwork:
+    """x ← (1 − Δ)x + Δ·tanh(m·κ + b), κ = n·x.
+
+    Attributes
+    ----------
+    m, n, b : (units,) float64 arrays
+
+    Raises
+    ------
+    DynaghostError
+        If the three are not finite vectors of one length.
+
+    Examples
+    --------
+    >>> RankOneNetwork(m=np.ones(3), n=np.ones(3), b=np.zeros(3)).units
+    3
+    """
+
+    m: np.ndarray
+    n: np.ndarray
+    b: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = [np.shape(values) for values in (self.m, self.n, self.b)]
+        if len(set(shapes)) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 1:
+            raise DynaghostError(f"m, n and b must be vectors of one length, at least 1, got shapes {shapes}")
+        if not all(np.isfinite(values).all() for values in (self.m, self.n, self.b)):
+            raise DynaghostError("m, n and b must be finite, got infinite or NaN entries")
+
+    @property
+    def units(self) -> int:
+        """Number of neurons."""
+        return self.m.size
+
+
+def initial_rank_one(*, units: int = 100, seed: int) -> RankOneNetwork:
+    """Weights before training, m, n ~ N(0, 1)/√units and b = 0, the same as the paper's scripts draw.
+
+    Parameters
+    ----------
+    units : int
+    seed : int
+        Non-negative, for `torch.manual_seed`.
+
+    Returns
+    -------
+    RankOneNetwork
+        m is the first and n the second `torch.randn(units)`, in float32 and divided by √units there, then float64.
+        Drawn in float64, the same seed would give other numbers.
+
+    Raises
+    ------
+    DynaghostError
+        If `units` or `seed` is out of range.
+
+    Examples
+    --------
+    >>> initial_rank_one(units=100, seed=40).b.any()
+    np.False_
+    """
+    if units < 1:
+        raise DynaghostError(f"units must be at least 1, got {units}")
+    if seed < 0:
+        raise DynaghostError(f"seed must not be negative, got {seed}")
+    import torch  # 1.6 s: only who trains pays for it
+
+    # A generator of its own draws what manual_seed would, and leaves the caller's global state alone.
+    generator = torch.Generator().manual_seed(seed)
+    m, n = ((torch.randn(units, generator=generator) / math.sqrt(units)).double().numpy() for _ in range(2))
+    return RankOneNetwork(m=m, n=n, b=np.zeros(units))
