@@ -1,0 +1,216 @@
+"""What a folder, a list or a mapping holds: checkpoints not yet in order, and what was left out."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynaghost.checkpoints import metrics as tables
+from dynaghost.checkpoints.formats import Contents, from_mapping, outline, read_arrays, sniff
+from dynaghost.checkpoints.order import Entry, entry
+from dynaghost.checkpoints.settings import hyper_parameters, read_json
+from dynaghost.errors import CheckpointError
+
+Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
+
+_SUFFIXES = {".pt", ".pth", ".ckpt", ".npz", ".safetensors", ".bin"}
+_TRAINING_WORDS = ("loss", "acc", "history", "grad_norm", "metric", "epoch", "step", "time", "lr", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The network at one step of its training.
+
+    Attributes
+    ----------
+    step : int
+        On the axis of the run.
+    file : str
+        Its name inside the source.
+    path : Path or None
+        None for one in memory.
+    """
+
+    step: int
+    file: str
+    path: Path | None = None
+    _arrays: dict[str, np.ndarray] | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def read(self) -> dict[str, np.ndarray]:
+        """Its arrays by dotted name, read from the file each time.
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be read.
+        """
+        if self.path is None:
+            return dict(self._arrays or {})
+        return read_arrays(self.path).arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a source holds, not yet in order."""
+
+    source: str
+    entries: list[Entry]
+    paths: dict[str, Path]
+    contents: dict[str, Contents]
+    steps: dict[str, int]
+    hyper_parameters: dict[str, tuple[Any, str]]
+    notes: tuple[str, ...]
+
+    def checkpoint(self, step: int, file: str) -> Checkpoint:
+        if file in self.paths:
+            return Checkpoint(step, file, self.paths[file])
+        return Checkpoint(step, file, None, self.contents[file].arrays)
+
+    def digest(self, one: Entry) -> bytes:
+        return array_digest(self.checkpoint(0, one.file).read())
+
+
+def folder_of(source: Source) -> Path | None:
+    """Where run.json and metrics may lie: the folder, or the one that all listed files share."""
+    if isinstance(source, str | PathLike):
+        return _with_run_json(Path(source))
+    items = list(source.values()) if isinstance(source, Mapping) else list(source)
+    parents = {Path(item).parent for item in items if isinstance(item, str | PathLike)}
+    return _with_run_json(parents.pop()) if len(parents) == 1 else None
+
+
+def _with_run_json(folder: Path) -> Path:
+    above = folder.parent
+    return above if folder.name == "checkpoints" and (above / "run.json").is_file() else folder
+
+
+def gather(source: Source, pattern: str | None) -> Files:
+    """Checkpoints of a source, their shapes and scalars read, their arrays not.
+
+    Raises
+    ------
+    CheckpointError
+        If there are none, or one cannot be read.
+    """
+    if isinstance(source, str | PathLike):
+        folder = Path(source)
+        if not folder.is_dir():
+            got = "a file (pass a list of files, or as_system for one network)" if folder.exists() else "nothing there"
+            raise CheckpointError(f"{folder}: expected a folder of checkpoints, got {got}")
+        return _from_paths(*_in_folder(folder, pattern), str(folder))
+    if pattern is not None:
+        raise CheckpointError("pattern: expected a folder to choose files from, got a list or mapping")
+    items = list(source.items()) if isinstance(source, Mapping) else list(enumerate(source))
+    if not items:
+        raise CheckpointError("expected at least one checkpoint, got an empty list")
+    if all(isinstance(item, str | PathLike) for _, item in items):
+        named = {fspath(path): Path(path) for _, path in items}
+        files = _from_paths(named, (), f"a list of {len(named)} files")
+        steps = {fspath(path): _step(step) for step, path in items} if isinstance(source, Mapping) else {}
+        return dataclasses.replace(files, steps=steps)
+    return _from_dicts(items, isinstance(source, Mapping))
+
+
+def _in_folder(folder: Path, pattern: str | None) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Checkpoint files below a folder, by their names inside it, and notes on others."""
+    found, notes = {}, []
+    for path in sorted(folder.glob(pattern) if pattern else folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or name.startswith(".") or "/." in name or path.name in tables.NAMES:
+            continue
+        kind = sniff(path)
+        if kind == "hdf5":
+            notes.append(f"{name} left out: HDF5, which this version does not read")
+        elif kind != "npy" and (kind is not None or path.suffix in _SUFFIXES):
+            found[name] = path
+    if not found:
+        what = f"files like {pattern!r}" if pattern else "checkpoints (.pt, .pth, .ckpt, .npz, .safetensors)"
+        raise CheckpointError(f"{folder}: expected {what}, got none")
+    return found, tuple(notes)
+
+
+def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str) -> Files:
+    entries, left_out, found = [], list(notes), {}
+    signatures: dict[Any, int] = {}
+    for name, path in paths.items():
+        if path.stem in ("training_args", "rng_state"):
+            left_out.append(f"{name} left out: the name says it holds state of the training")
+            continue
+        held = outline(path)
+        shapes = _weights(held.shapes)
+        if not shapes or any(key.startswith("param_groups.") for key in held.scalars):
+            left_out.append(
+                f"{name} left out: it holds no weights" if not shapes else f"{name} left out: an optimizer's state"
+            )
+            continue
+        # Entries are many and shapes are few.
+        signature = signatures.setdefault(frozenset(shapes.items()), len(signatures))
+        entries.append(entry(name, signature, {**held.scalars, **_trainer_state(path)}))
+        found[name] = path
+        if len(entries) == 1:
+            parameters = hyper_parameters(held.scalars, name)
+    if not entries:
+        raise CheckpointError(
+            f"{source}: expected at least one file with weights, got none ({'; '.join(left_out[:4])})"
+        )
+    return Files(source, entries, found, {}, {}, parameters, tuple(left_out))
+
+
+def _from_dicts(items: list[tuple[Any, Any]], keyed: bool) -> Files:
+    contents, steps = {}, {}
+    for key, item in items:
+        name = f"step {key}" if keyed else f"checkpoint {key}"
+        if not isinstance(item, Mapping):
+            raise CheckpointError(
+                f"{name}: expected a dict of arrays or, everywhere, a path, got {type(item).__name__}"
+            )
+        contents[name] = from_mapping(item, name)
+        if keyed:
+            steps[name] = _step(key)
+    entries = []
+    for name, held in contents.items():
+        shapes = _weights({key: array.shape for key, array in held.arrays.items()})
+        # Names given here hold no index: the list's order does.
+        entries.append(entry(name, frozenset(shapes.items()), held.scalars, named=False))
+    first = next(iter(contents))
+    source = f"{len(items)} dicts"
+    return Files(source, entries, {}, contents, steps, hyper_parameters(contents[first].scalars, first), ())
+
+
+def _step(key: Any) -> int:
+    if isinstance(key, bool) or not isinstance(key, int | np.integer):
+        raise CheckpointError(f"a mapping from step to checkpoint: expected whole numbers as keys, got {key!r}")
+    return int(key)
+
+
+def _weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Shapes of what may be weights: a history grows from file to file, and says nothing about the network."""
+    return {
+        name: shape
+        for name, shape in shapes.items()
+        if shape != () and not any(word in name.rpartition(".")[2].lower() for word in _TRAINING_WORDS)
+    }
+
+
+def _trainer_state(path: Path) -> dict[str, Any]:
+    """What Hugging Face's trainer says of the checkpoint in a folder checkpoint-500."""
+    state = path.parent / "trainer_state.json"
+    if not path.parent.name.startswith("checkpoint-") or not state.is_file():
+        return {}
+    said = read_json(state)
+    return {key: said[key] for key in ("global_step", "epoch") if key in said} if isinstance(said, dict) else {}
+
+
+def array_digest(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """32 bytes that are equal for equal names, shapes, dtypes and numbers."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
+        digest.update(array.tobytes())
+    return digest.digest()

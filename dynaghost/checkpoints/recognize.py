@@ -1,0 +1,320 @@
+"""Weights → System, by names and shapes, or by the user's mapping; what was taken for what is always stated.
+
+Weights alone do not say which equation they belong to: the form, a division by the number of units and the leak come
+from settings, and where they do not, the assumption is a note.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynaghost.checkpoints.formats import from_mapping, read_arrays
+from dynaghost.checkpoints.settings import Settings, hyper_parameters, read_run_json, resolve
+from dynaghost.errors import CheckpointError, DynaghostError
+from dynaghost.systems.base import System
+from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneRNN
+
+Arrays = Mapping[str, np.ndarray]
+
+_WRAPPERS = ("state_dict.", "model_state_dict.", "model_state.", "model.", "net.")
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+
+# Names of m and n, and whether the file's W = (first)(second) acts on rows, r ← r W.
+_PAIRS = (("m", "n", False), ("M", "N", False), ("U", "V", False), ("S_l", "S_r", True))
+_BIASES = ("b", "bias", "b_rec", "W_in.bias")
+_FULL_RANK = ("weight_hh_l0", "weight_hh", "W_rec", "W_rec.weight", "W_hh", "W_hh.weight", "W", "J", "h2h.weight")
+_LOWRANK_INFERENCE = {"wi", "wo", "si", "so"}
+_WAYS_OUT = "name them with mapping {'m': NAME, 'n': NAME, 'b': NAME} (--map m=NAME,n=NAME,b=NAME)"
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """A system, and how it was made of the weights.
+
+    Attributes
+    ----------
+    system : LowRankRNN
+    equation : str
+        What it iterates, with form, scale and leak.
+    guess : str
+        Which array was taken for what.
+    notes : tuple of str
+        What the weights do not tell and was assumed.
+    """
+
+    system: LowRankRNN
+    equation: str
+    guess: str
+    notes: tuple[str, ...]
+
+
+def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
+    """The low-rank network that a checkpoint's arrays are.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        By dotted name, as in the file.
+    settings : Settings
+        Form, scale, leak and time; a mapping and transposition where names do not tell.
+    file : str
+        Named in errors.
+
+    Raises
+    ------
+    CheckpointError
+        If names and shapes do not tell, a weight is not finite, or the network is of another kind.
+
+    Examples
+    --------
+    >>> found = recognize({"m": np.ones(3), "n": np.ones(3), "b": np.zeros(3)}, Settings(leak=0.5), "epoch_7.pt")
+    >>> found.equation
+    'rate form, rank 1, 3 units: x ← (1 − 0.5)·x + 0.5·tanh(m n x + b)'
+    >>> found.guess
+    'm (3,) as m, n (3,) as n, b (3,) as b'
+    """
+    if settings.kind not in (None, "low_rank") or settings.activation not in (None, "tanh"):
+        raise CheckpointError(
+            f"{file}: expected a low-rank network with tanh, got {settings.kind or 'low_rank'} with "
+            f"{settings.activation or 'tanh'} (run.json); other networks come with a later version"
+        )
+    named = unwrap(arrays, file)
+    names, rows = _names(named, settings, file)
+    m, n = (_real(named, names[key], file) for key in "mn")
+    b = _real(named, names["b"], file) if names["b"] else None
+    m, n, b, turned = _oriented(m, n, b, names, rows, settings, file)
+    system, notes = _build(m, n, b, settings, file)
+    notes += _about_names(named, names, settings)
+    roles = {"m": "m", "n": "n", "b": "b"} if rows == settings.transpose else {"m": "nᵀ", "n": "mᵀ", "b": "b"}
+    told = [f"{names[key]} {named[names[key]].shape} as {roles[key]}" for key in "mnb" if names[key]]
+    guess = ", ".join(told) + (", b = 0" if not names["b"] else "") + turned
+    return Recognized(system, _equation(system, settings), guess, tuple(notes))
+
+
+def as_system(
+    source: str | PathLike[str] | Mapping[str, Any],
+    *,
+    mapping: Mapping[str, str] | None = None,
+    transpose: bool | None = None,
+    form: str | None = None,
+    scale: float | None = None,
+    leak: float | None = None,
+    time: str | None = None,
+) -> System:
+    """The system in a checkpoint file or a state dict.
+
+    Parameters
+    ----------
+    source : path or mapping
+        A file (a run.json beside it is believed), or a dict of arrays or torch tensors.
+    mapping, transpose, form, scale, leak, time
+        As in `Settings`.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read or recognized.
+
+    Examples
+    --------
+    >>> as_system({"m": [1.0, 2.0], "n": [0.5, 0.5], "b": [0.0, 0.1]}, leak=0.5).dim
+    2
+    """
+    if isinstance(source, Mapping):
+        file, contents, described = "the dict", from_mapping(source, "the dict"), {}
+    elif isinstance(source, str | PathLike):
+        file, contents = str(Path(source)), read_arrays(source)
+        described = read_run_json(Path(source).parent)
+    else:
+        raise CheckpointError(f"expected a checkpoint file or a dict of arrays, got {type(source).__name__}")
+    given = {"mapping": dict(mapping) if mapping else None, "transpose": transpose, "form": form, "scale": scale}
+    settings, _ = resolve({**given, "leak": leak, "time": time}, described, hyper_parameters(contents.scalars, file))
+    return recognize(contents.arrays, settings, file).system
+
+
+def unwrap(arrays: Arrays, file: str) -> dict[str, np.ndarray]:
+    """The same arrays without what trainers wrap around a state dict, and without prefixes of wrapped modules.
+
+    Raises
+    ------
+    CheckpointError
+        If two arrays have one name then.
+
+    Examples
+    --------
+    >>> list(unwrap({"state_dict.module.m": np.ones(2), "extra": np.ones(1)}, "a.ckpt"))
+    ['m']
+    """
+    found = dict(arrays)
+    for wrapper in _WRAPPERS:
+        inside = {name.removeprefix(wrapper): array for name, array in found.items() if name.startswith(wrapper)}
+        found = inside or found
+    stripped: dict[str, np.ndarray] = {}
+    for name, array in found.items():
+        short = _without_prefixes(name)
+        if short in stripped:
+            raise CheckpointError(f"{file}: expected one array named {short!r} inside its wrappers, got two")
+        stripped[short] = array
+    return stripped
+
+
+def _without_prefixes(name: str) -> str:
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return _without_prefixes(name.removeprefix(prefix))
+    return name
+
+
+def _names(named: Arrays, settings: Settings, file: str) -> tuple[dict[str, str], bool]:
+    """Which names are m, n and b ('' where there is none), and whether W acts on rows."""
+    mapping = settings.mapping or {}
+    if "W" in mapping:
+        raise _full_rank(file, mapping["W"])
+    for role, name in mapping.items():
+        if _find(named, name) is None:
+            raise CheckpointError(f"{file}: {role}: expected an array named {name!r}, got {_listing(named)}")
+    if "m" in mapping and "n" in mapping:
+        names, parent, rows = {key: _find(named, mapping[key]) or "" for key in "mn"}, "", False
+    else:
+        first, second, parent, rows = _pair(named, file)
+        names = {key: _find(named, mapping.get(key, parent + one)) or "" for key, one in (("m", first), ("n", second))}
+    if "b" in mapping:
+        return {**names, "b": _find(named, mapping["b"]) or ""}, rows
+    return {**names, "b": next((parent + name for name in _BIASES if parent + name in named), "")}, rows
+
+
+def _find(named: Arrays, name: str) -> str | None:
+    """The array that a user means, wrapped or not."""
+    return next((one for one in (name, *_unwrapped(name)) if one in named), None)
+
+
+def _unwrapped(name: str) -> list[str]:
+    return [_without_prefixes(name.removeprefix(wrapper)) for wrapper in _WRAPPERS]
+
+
+def _pair(named: Arrays, file: str) -> tuple[str, str, str, bool]:
+    """The one pair of names that is there, and the module it stands in."""
+    parents = dict.fromkeys(name[: name.rfind(".") + 1] for name in named)
+    found = [(a, b, p, rows) for p in parents for a, b, rows in _PAIRS if p + a in named and p + b in named]
+    if len(found) > 1:
+        pairs = ", ".join(f"{p}{a} with {p}{b}" for a, b, p, _ in found)
+        raise CheckpointError(f"{file}: expected one pair of low-rank weights, got {pairs}: {_WAYS_OUT}")
+    if found:
+        return found[0]
+    for parent in parents:
+        for name in _FULL_RANK:
+            if parent + name in named:
+                raise _full_rank(file, parent + name)
+    known = ", ".join(f"{a} with {b}" for a, b, _ in _PAIRS)
+    raise CheckpointError(f"{file}: expected low-rank weights ({known}), got {_listing(named)}: {_WAYS_OUT}")
+
+
+def _full_rank(file: str, name: str) -> CheckpointError:
+    return CheckpointError(
+        f"{file}: expected low-rank weights, got {name}, the matrix of a full-rank network: "
+        "full-rank networks come with a later version"
+    )
+
+
+def _listing(named: Arrays) -> str:
+    shown = ", ".join(f"{name} {array.shape}" for name, array in list(named.items())[:8])
+    return f"{shown}, …" if len(named) > 8 else shown or "no arrays"
+
+
+def _real(named: Arrays, name: str, file: str) -> np.ndarray:
+    """The array in float64, or an error that names its first entry that is not finite."""
+    array = np.asarray(named[name], dtype=float)
+    if not np.all(np.isfinite(array)):
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise CheckpointError(f"{file}: {name}: expected finite weights, got {array[place]} at index {place}")
+    return array
+
+
+def _oriented(
+    m: np.ndarray,
+    n: np.ndarray,
+    b: np.ndarray | None,
+    names: Mapping[str, str],
+    rows: bool,
+    settings: Settings,
+    file: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """m (units, K), n (K, units), b (units,), and what was turned for it."""
+    if m.ndim == 1 and n.ndim == 1:
+        m, n = m[:, None], n[None, :]
+    elif m.ndim == 1:
+        m = m[:, None]
+    elif n.ndim == 1:
+        n = n[None, :]
+    fixed = rows or settings.transpose or {"m", "n"} <= set(settings.mapping or {})
+    shapes = f"{names['m']} {m.shape}, {names['n']} {n.shape}" + ("" if b is None else f", {names['b']} {b.shape}")
+    if m.ndim != 2 or n.ndim != 2 or 0 in m.shape or sorted(m.shape) != sorted(n.shape):
+        raise CheckpointError(
+            f"{file}: expected shapes (units, K) and (K, units) or (units, K), got {shapes}: {_WAYS_OUT}"
+        )
+    if m.shape[0] == m.shape[1] > 1 and not fixed:
+        raise CheckpointError(
+            f"{file}: expected fewer columns than units, got square {shapes}, which have no orientation: {_WAYS_OUT} "
+            "for m (units, K) and n (K, units), or say transpose (--transpose)"
+        )
+    turned = ""
+    if m.shape[0] != m.shape[1]:
+        units = max(m.shape)
+        if m.shape[0] != units:
+            m, turned = m.T, f"; {names['m']} transposed to {m.T.shape}"
+        if n.shape[1] != units:
+            n, turned = n.T, f"{turned}; {names['n']} transposed to {n.T.shape}"
+    if rows != settings.transpose:
+        m, n = n.T, m.T
+    b = np.zeros(len(m)) if b is None else b.ravel()
+    if b.shape != (len(m),):
+        raise CheckpointError(f"{file}: expected a bias of {len(m)} units, got {shapes}: {_WAYS_OUT}")
+    return m, n, b, turned
+
+
+def _build(m: np.ndarray, n: np.ndarray, b: np.ndarray, settings: Settings, file: str) -> tuple[LowRankRNN, list[str]]:
+    kind = RankOneRNN if m.shape[1] == 1 else LowRankRNN
+    scale = 1.0 if settings.scale is None else settings.scale
+    try:
+        system = kind(m, n, b, leak=settings.leak, time=settings.time or "flow", form=settings.form, scale=scale)
+    except DynaghostError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    notes = []
+    if settings.leak is None:
+        notes.append(
+            "the leak is not known (leak, --leak): the flow is analyzed; fixed points and ghosts do not depend on the "
+            "leak, the stability of a map does"
+        )
+    return system, notes
+
+
+def _about_names(named: Arrays, names: Mapping[str, str], settings: Settings) -> list[str]:
+    """What the weights do not tell and was assumed."""
+    notes = [] if names["b"] else ["no bias among the arrays: b = 0 is assumed (mapping {'b': NAME}, --map b=NAME)"]
+    assumed = [name for name in ("form", "scale") if settings.origin.get(name, "default") == "default"]
+    if assumed:
+        options = " and ".join(f"--{name}" for name in assumed)
+        what = {"form": f"{settings.form} form", "scale": f"scale {settings.scale or 1.0:g}"}
+        taken = " and ".join(what[name] for name in assumed)
+        notes.append(f"weights alone do not tell form and scale: {taken} assumed; {options} say otherwise")
+    last = {name.rpartition(".")[2] for name in named}
+    if assumed and len(_LOWRANK_INFERENCE & last) >= 2:
+        notes.append(
+            "the names are those of adrian-valente's lowrank_inference, which divides by the number of units and is in "
+            "current form: if this is such a network, --form current --scale 1/units"
+        )
+    return notes
+
+
+def _equation(system: LowRankRNN, settings: Settings) -> str:
+    scale = 1.0 if settings.scale is None else settings.scale
+    product = "m n" if scale == 1 else f"{scale:g}·m n"
+    leak = "leak" if settings.leak is None else f"{settings.leak:g}"
+    head = f"{system.form} form, rank {system.rank}, {system.dim} units: "
+    if system.form is Form.CURRENT:
+        return f"{head}h ← (1 − {leak})·h + {leak}·({product} tanh(h) + b)"
+    return f"{head}x ← (1 − {leak})·x + {leak}·tanh({product} x + b)"

@@ -1,0 +1,210 @@
+"""A folder, a list of files or dicts, as one ordered training run with its metrics and settings."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dynaghost.checkpoints import metrics as tables
+from dynaghost.checkpoints.gather import Checkpoint, Files, Source, array_digest, folder_of, gather
+from dynaghost.checkpoints.metrics import Metrics
+from dynaghost.checkpoints.order import Ordered, arrange
+from dynaghost.checkpoints.settings import Settings, initial_state, read_run_json, resolve
+from dynaghost.errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Checkpoints in the order of training.
+
+    Attributes
+    ----------
+    source : str
+        Where they come from.
+    axis : str
+        "epoch" or "step": what the checkpoints' `step` counts.
+    checkpoints : tuple of Checkpoint
+        Their steps strictly increase.
+    metrics : Metrics
+        Loss and gradient norm along the whole training; without rows where nothing is known.
+    settings : Settings
+    order : str
+        The order found and why, in a sentence.
+    notes : tuple of str
+        Files left out and why; contradictions and how they were resolved.
+    """
+
+    source: str
+    axis: str
+    checkpoints: tuple[Checkpoint, ...]
+    metrics: Metrics
+    settings: Settings
+    order: str
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.checkpoints)
+
+    def __iter__(self) -> Iterator[Checkpoint]:
+        return iter(self.checkpoints)
+
+    def select(self, *, every: int | None = None, start: int | None = None, stop: int | None = None) -> "Run":
+        """Every so many checkpoints between two steps, both included; the metrics stay whole.
+
+        Raises
+        ------
+        CheckpointError
+            If none is left, or `every` is not positive.
+
+        Examples
+        --------
+        >>> run = load_run([{"m": [1.0], "n": [2.0]} for _ in range(5)])
+        >>> [checkpoint.step for checkpoint in run.select(every=2, start=1)]
+        [1, 3]
+        """
+        if every is not None and every < 1:
+            raise CheckpointError(f"every: expected a positive number of checkpoints, got {every}")
+        kept = [c for c in self if (start is None or c.step >= start) and (stop is None or c.step <= stop)]
+        if not kept:
+            first, last = self.checkpoints[0].step, self.checkpoints[-1].step
+            raise CheckpointError(
+                f"{self.source}: expected checkpoints from {self.axis} {start} to {stop}, got {first} to {last}"
+            )
+        return dataclasses.replace(self, checkpoints=tuple(kept[:: every or 1]))
+
+    def content_hash(self) -> str:
+        """SHA-256 over steps, weights and settings: equal for runs whose analysis is equal. Reads every file."""
+        digest = hashlib.sha256(self.axis.encode())
+        for checkpoint in self:
+            digest.update(str(checkpoint.step).encode() + array_digest(checkpoint.read()))
+        for one in dataclasses.fields(Settings):
+            if one.name != "origin":
+                value = getattr(self.settings, one.name)
+                digest.update(f"{one.name}={value.tolist() if isinstance(value, np.ndarray) else value};".encode())
+        return digest.hexdigest()
+
+
+def load_run(
+    source: Source,
+    *,
+    metrics: str | PathLike[str] | Metrics | Literal[False] | None = None,
+    axis: str | None = None,
+    pattern: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    transpose: bool | None = None,
+    form: str | None = None,
+    scale: float | None = None,
+    leak: float | None = None,
+    time: str | None = None,
+    x0: float | str | PathLike[str] | np.ndarray | None = None,
+    trial_steps: int | None = None,
+    delay: float | None = None,
+    threshold: float | None = None,
+) -> Run:
+    """A training run from its checkpoints.
+
+    Parameters
+    ----------
+    source : path, sequence or mapping
+        A folder; files; dicts (state dicts of arrays or torch tensors); or a mapping from step to dict or file.
+    metrics : path, Metrics or False, optional
+        A .csv, .jsonl, .npz or trainer_state.json file; False for none. Without it, a table beside the checkpoints is
+        read, else what the checkpoints themselves say.
+    axis : {"epoch", "step"}, optional
+        What to count.
+    pattern : str, optional
+        Which files of the folder, such as "seed3/*.pt".
+    mapping, transpose, form, scale, leak, time, x0, trial_steps, delay, threshold
+        As in `Settings`; an argument beats run.json, which beats hyper-parameters in the files; `x0` may be a .npy
+        file.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    CheckpointError
+        If nothing can be read, the order is ambiguous, or files contradict each other.
+
+    Examples
+    --------
+    >>> run = load_run({0: {"m": [1.0], "n": [2.0]}, 100: {"m": [1.5], "n": [2.0]}}, axis="epoch", leak=0.5)
+    >>> run.order, run.settings.leak
+    ('2 checkpoints by epoch, as the mapping says: 0, 100', 0.5)
+    """
+    if axis not in (None, "epoch", "step"):
+        raise CheckpointError(f"axis: expected 'epoch' or 'step', got {axis!r}")
+    described = read_run_json(folder) if (folder := folder_of(source)) else {}
+    table = _table(metrics, folder)
+    files = gather(source, pattern)
+    ordered = _order(files, source, axis or described.get("axis"), _preferred(table))
+    given: dict[str, Any] = {
+        "mapping": dict(mapping) if mapping else None,
+        "transpose": transpose,
+        "form": form,
+        "scale": scale,
+    }
+    given |= {"leak": leak, "time": time, "x0": initial_state(x0), "trial_steps": trial_steps, "delay": delay}
+    settings, notes = resolve(given | {"threshold": threshold}, described, files.hyper_parameters)
+    steps_and_names = zip(ordered.steps, ordered.entries, strict=True)
+    return Run(
+        source=files.source,
+        axis=ordered.axis,
+        checkpoints=tuple(files.checkpoint(step, one.file) for step, one in steps_and_names),
+        metrics=table if isinstance(table, Metrics) else _metrics(table, ordered),
+        settings=settings,
+        order=ordered.order,
+        notes=(*files.notes, *ordered.notes, *notes),
+    )
+
+
+def _order(files: Files, source: Source, axis: str | None, prefer: str | None) -> Ordered:
+    if files.steps:
+        if len({one.signature for one in files.entries}) > 1:
+            raise CheckpointError(
+                f"{files.source}: expected checkpoints of one network, got arrays of different shapes"
+            )
+        entries = sorted(files.entries, key=lambda one: files.steps[one.file])
+        steps = tuple(files.steps[one.file] for one in entries)
+        counts = axis or prefer or "step"
+        shown = ", ".join(map(str, steps if len(steps) < 7 else (*steps[:3], "…", *steps[-2:])))
+        return Ordered(
+            steps, tuple(entries), counts, f"{len(steps)} checkpoints by {counts}, as the mapping says: {shown}", ()
+        )
+    listed = not isinstance(source, str | PathLike)
+    try:
+        return arrange(files.entries, files.digest, axis=axis, prefer=prefer, listed=listed)
+    except CheckpointError as error:
+        if str(error).startswith(files.source):
+            raise
+        raise CheckpointError(f"{files.source}: {error}") from error
+
+
+def _table(metrics: Any, folder: Path | None) -> Path | Metrics | None:
+    """The table to read, if there is one."""
+    if metrics is False:
+        return Metrics(np.empty(0), None, None, "")
+    if metrics is None:
+        return next(iter(tables.find(folder)), None) if folder else None
+    return metrics if isinstance(metrics, Metrics) else Path(metrics)
+
+
+def _preferred(table: Path | Metrics | None) -> str | None:
+    """The axis that a table of metrics has, if it has only one."""
+    columns = tables.axes(table) if isinstance(table, Path) else ()
+    return columns[0] if len(columns) == 1 else None
+
+
+def _metrics(table: Path | None, ordered: Ordered) -> Metrics:
+    if table is not None:
+        return tables.read_metrics(table, ordered.axis)
+    pairs = zip(ordered.steps, ordered.entries, strict=True)
+    rows = [(float(step), one.loss, one.grad_norm) for step, one in pairs]
+    found = Metrics.from_rows(rows, "the checkpoints")
+    return found if len(found) else dataclasses.replace(found, source="")

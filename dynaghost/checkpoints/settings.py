@@ -1,0 +1,269 @@
+"""What the weights do not say: the equation, its leak, the trial, and where each of these came from."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynaghost.checkpoints.numpy_files import read_npy
+from dynaghost.errors import CheckpointError
+from dynaghost.systems.low_rank import Form
+
+# Versions of run.json that are understood.
+SCHEMAS = (1,)
+
+_HYPER_PARAMETERS = ("hyper_parameters", "hparams", "config", "args", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is analyzed besides the weights; None where nobody said.
+
+    Attributes
+    ----------
+    mapping : dict of str to str, or None
+        Which array is m, n, b (or W), by name in the file.
+    transpose : bool
+        Whether the file's W acts on rows, r ← r W.
+    form : Form
+        "rate": x ← (1 − leak)·x + leak·tanh(W x + b); "current": h ← (1 − leak)·h + leak·(W tanh(h) + b).
+    scale : float or None
+        W = scale·m n, such as 1/units.
+    leak : float or None
+        Δt/τ, in (0, 1].
+    time : str or None
+        "flow" or "map".
+    x0 : float, ndarray or None
+        The trial's initial state: of all units, or of each.
+    trial_steps : int or None
+        Iterations to simulate; None means until at rest.
+    delay : float or None
+        The task's delay T, in τ.
+    threshold : float or None
+        The readout's, on κ.
+    kind, activation : str or None
+        The system as run.json names it.
+    task_steps : int or None
+        Iterations of a trial in the training, which limit no simulation.
+    origin : dict of str to str
+        Where each value came from: "argument", "run.json", "default", or "hyper-parameters in FILE".
+
+    Examples
+    --------
+    >>> Settings(leak=0.5).form
+    <Form.RATE: 'rate'>
+    """
+
+    mapping: dict[str, str] | None = None
+    transpose: bool = False
+    form: Form = Form.RATE
+    scale: float | None = None
+    leak: float | None = None
+    time: str | None = None
+    x0: float | np.ndarray | None = None
+    trial_steps: int | None = None
+    delay: float | None = None
+    threshold: float | None = None
+    kind: str | None = None
+    activation: str | None = None
+    task_steps: int | None = None
+    origin: dict[str, str] = field(default_factory=dict)
+
+
+_VALUES = tuple(one.name for one in dataclasses.fields(Settings) if one.name != "origin")
+
+
+def resolve(
+    given: Mapping[str, Any], described: Mapping[str, Any], found: Mapping[str, tuple[Any, str]]
+) -> tuple[Settings, tuple[str, ...]]:
+    """Settings from arguments, else run.json, else hyper-parameters, and notes on contradictions.
+
+    Parameters
+    ----------
+    given, described : mapping
+        Arguments, and values of run.json, by the field's name; None counts as not given.
+    found : mapping of str to (value, file)
+        Hyper-parameters.
+
+    Raises
+    ------
+    CheckpointError
+        If a value is out of its range.
+
+    Examples
+    --------
+    >>> settings, notes = resolve({"leak": 0.5}, {"leak": 0.2, "x0": -0.3}, {})
+    >>> settings.leak, settings.x0, settings.origin["x0"], notes
+    (0.5, -0.3, 'run.json', ('leak: 0.5 (argument) is used, run.json says 0.2',))
+    """
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    notes = []
+    for name in _VALUES:
+        argument, description = given.get(name), described.get(name)
+        value, file = found.get(name, (None, ""))
+        choices = ((argument, "argument"), (description, "run.json"), (value, f"hyper-parameters in {file}"))
+        values[name], origin[name] = next((pair for pair in choices if pair[0] is not None), (None, "default"))
+        if argument is not None and description is not None and not _same(argument, description):
+            notes.append(f"{name}: {_short(argument)} (argument) is used, run.json says {_short(description)}")
+    told = {name: value for name, value in values.items() if value is not None}
+    return _checked(Settings(**told, origin=origin)), tuple(notes)
+
+
+def read_run_json(folder: Path) -> dict[str, Any]:
+    """Values of the run.json in a folder, by the names of `Settings`, and "axis"; empty where there is none.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not JSON, not an object, or of an unknown schema.
+    """
+    path = folder / "run.json"
+    if not path.is_file():
+        return {}
+    description = read_json(path)
+    if not isinstance(description, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, got {type(description).__name__}")
+    if type(description.get("schema")) is not int or description["schema"] not in SCHEMAS:
+        raise CheckpointError(f"{path}: expected schema {SCHEMAS[-1]}, got {description.get('schema')!r}")
+    system, trial = _section(description, "system", path), _section(description, "trial", path)
+    described = {
+        "axis": description.get("axis"),
+        "mapping": system.get("names"),
+        "x0": trial.get("x0"),
+        "task_steps": trial.get("steps"),
+        **{name: system.get(name) for name in ("form", "scale", "leak", "time", "transpose", "kind", "activation")},
+        **{name: trial.get(name) for name in ("delay", "threshold")},
+    }
+    return _typed({name: value for name, value in described.items() if value is not None}, path)
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path}: expected a readable file, got {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: expected JSON, got something else ({error})") from error
+
+
+def hyper_parameters(scalars: Mapping[str, Any], file: str) -> dict[str, tuple[Any, str]]:
+    """The leak, where a checkpoint carries its hyper-parameters.
+
+    Examples
+    --------
+    >>> hyper_parameters({"hyper_parameters.leak": 0.5}, "a.ckpt")
+    {'leak': (0.5, 'a.ckpt')}
+    """
+    for section in _HYPER_PARAMETERS:
+        value = scalars.get(f"{section}.leak" if section else "leak")
+        if isinstance(value, int | float) and 0 < value <= 1:
+            return {"leak": (float(value), file)}
+    return {}
+
+
+def initial_state(x0: float | str | PathLike[str] | np.ndarray | None) -> float | np.ndarray | None:
+    """A trial's initial state: a number for all units, an array, or the array in a .npy file.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> initial_state("-0.3")
+    -0.3
+    """
+    if isinstance(x0, str | PathLike):
+        try:
+            return float(x0) if isinstance(x0, str) else read_npy(Path(x0))
+        except ValueError:
+            return read_npy(Path(x0))
+    return None if x0 is None else np.asarray(x0, dtype=float) if np.ndim(x0) else float(x0)
+
+
+def _section(description: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    section = description.get(name) or {}
+    if not isinstance(section, dict):
+        raise CheckpointError(f"{path}: {name}: expected a JSON object, got {type(section).__name__}")
+    return section
+
+
+def _typed(described: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The same values, each of the type its field has."""
+    if described.get("axis", "step") not in ("step", "epoch"):
+        raise CheckpointError(f"{path}: axis: expected 'step' or 'epoch', got {_short(described['axis'])}")
+    kinds: dict[str, Any] = {"mapping": dict, "transpose": bool, "task_steps": int}
+    kinds |= dict.fromkeys(("axis", "form", "time", "kind", "activation"), str)
+    kinds |= dict.fromkeys(("scale", "leak", "delay", "threshold"), (int, float)) | {"x0": (int, float, list)}
+    for name, value in described.items():
+        if not isinstance(value, kinds[name]):
+            raise CheckpointError(
+                f"{path}: {name}: expected another type, got {type(value).__name__} ({_short(value)})"
+            )
+        if name in ("scale", "leak", "delay", "threshold"):
+            described[name] = float(value)
+    if "x0" in described:
+        described["x0"] = _state(described["x0"], path)
+    return described
+
+
+def _state(value: Any, path: Path) -> float | np.ndarray | None:
+    try:
+        return initial_state(value)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: x0: expected a number or a list of numbers, got {_short(value)}") from error
+
+
+def _checked(settings: Settings) -> Settings:
+    """The settings, or an error that names the first value out of range and where it came from."""
+    ranges = {
+        "form": settings.form in list(Form),
+        "time": settings.time in (None, "flow", "map"),
+        "leak": settings.leak is None or 0 < settings.leak <= 1,
+        "scale": settings.scale is None or 0 < settings.scale < np.inf,
+        "delay": settings.delay is None or 0 < settings.delay < np.inf,
+        "threshold": settings.threshold is None or np.isfinite(settings.threshold),
+        "trial_steps": settings.trial_steps is None or settings.trial_steps > 0,
+        "x0": settings.x0 is None or bool(np.all(np.isfinite(settings.x0))),
+        "mapping": settings.mapping is None or set(settings.mapping) <= {"m", "n", "b", "W"},
+    }
+    expected = {
+        "form": "'rate' or 'current'",
+        "time": "'flow' or 'map'",
+        "leak": "0 < leak ≤ 1",
+        "scale": "a finite number above 0",
+        "delay": "a positive time in τ",
+        "threshold": "a finite number",
+        "trial_steps": "a positive number of iterations",
+        "x0": "finite numbers",
+        "mapping": "names for m, n, b",
+    }
+    for name, good in ranges.items():
+        if not good:
+            value, origin = getattr(settings, name), settings.origin[name]
+            raise CheckpointError(f"{name} ({origin}): expected {expected[name]}, got {_short(value)}")
+    return dataclasses.replace(settings, form=Form(settings.form))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return a is not None and b is not None and np.array_equal(a, b)
+    return bool(a == b)
+
+
+def _short(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
