@@ -196,7 +196,7 @@ def _candidates(entries: list[Entry], axis: str | None, prefer: str | None, list
         if listed:
             return found
         shown = "; ".join(
-            f"after {one.where!r}: {_series(sorted(value for value in set(one.values) if value is not None))}"
+            f"after {_shown(one.where)!r}: {_series(sorted(value for value in set(one.values) if value is not None))}"
             for one in unlabelled
         )
         raise CheckpointError(
@@ -288,23 +288,25 @@ def _ambiguous(entries: list[Entry], axis: str | None, refusals: list[str]) -> C
 
 
 def name_numbers(file: str) -> dict[str, int]:
-    """Whole numbers in a file's name, by the text before each.
+    """Whole numbers in a file's name: the first epoch and step by these words, others by all that stands before them.
 
     Examples
     --------
     >>> name_numbers("epoch=3-step=40-val_loss=0.25-v1.ckpt")
-    {'epoch=': 3, '-step=': 40}
-    >>> name_numbers("checkpoint-500/model.safetensors")
-    {'checkpoint-': 500}
+    {'epoch': 3, 'step': 40}
+    >>> name_numbers("rank1_512_7/model.safetensors")
+    {'rank': 1, 'rank#_': 512, 'rank#_#_': 7}
     """
-    stem = _VERSION.sub("", _SUFFIX.sub("", file))
+    stem = _VERSION.sub("", _SUFFIX.sub("", file)).lower()
     found: dict[str, int] = {}
-    end = 0
+    before, end = "", 0
     for match in _NUMBER.finditer(stem):
-        label = stem[end : match.start()].lower()
-        end = match.end()
-        if match[0].isdecimal() and len(match[0]) <= 18 and label not in found:
-            found[label] = int(match[0])
+        text = stem[end : match.start()]
+        before, end = before + text, match.end()
+        if match[0].isdecimal() and len(match[0]) <= 18:
+            kind = _kind(text)
+            found[kind if kind != "number" and kind not in found else before] = int(match[0])
+        before += "#"
     return found
 
 
@@ -341,14 +343,19 @@ def _whole(value: float | None) -> int | None:
 
 
 def _what(index: _Index) -> str:
-    return index.kind if index.where == "inside" else f"number after {index.where!r} in the name"
+    return index.kind if index.where == "inside" else f"number after {_shown(index.where)!r} in the name"
 
 
 def _source(index: _Index) -> str:
     if index.where == "inside":
         return f"the {index.kind} that the files say"
-    word = index.where.strip("_-=./ ")
+    word = _shown(index.where)
     return f"the number after {word!r} in their names" if word else "the number in their names"
+
+
+def _shown(where: str) -> str:
+    """The text between the number and the one before it."""
+    return where.rpartition("#")[2].strip("_-=./ ") or where
 
 
 def _series(steps: Sequence[int | None]) -> str:

@@ -196,7 +196,7 @@ def initial_state(x0: float | str | PathLike[str] | np.ndarray | None) -> float 
 
 
 def _section(description: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
-    section = description.get(name) or {}
+    section = {} if description.get(name) is None else description[name]
     if not isinstance(section, dict):
         raise CheckpointError(f"{path}: {name}: expected a JSON object, got {type(section).__name__}")
     return section
