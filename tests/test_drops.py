@@ -4,7 +4,7 @@ from math import log
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from dynaghost.errors import DynaghostError
@@ -160,6 +160,7 @@ def drops_by_the_letter(x, loss):
 
 
 @given(seeds)
+@example(10119)  # two windows that share an endpoint
 def test_drops_are_the_definitions(seed):
     loss = a_run(seed)
     steps = uneven_steps(seed, loss.size, 3)
@@ -201,12 +202,33 @@ def test_each_option_matters():
     assert len(loss_drops(steps, bent)) == 1
     assert loss_drops(steps, bent, contrast=6) == ()
     (whole,), (trimmed,) = loss_drops(steps, ramp, trim=0), loss_drops(steps, ramp, trim=0.2)
-    assert whole.before < trimmed.before < trimmed.after < whole.after
+    assert whole.before == 40 < trimmed.before < trimmed.after < whole.after
 
 
 def test_one_interval_between_losses_is_always_short_enough():
     assert len(loss_drops([0, 10, 20, 30, 40, 50], [1, 1, 1, 0.1, 0.1, 0.1])) == 1
     assert len(loss_drops([0, 40, 80, 120, 121, 122], [1, 1, 1, 0.1, 0.1, 0.1])) == 1
+
+
+@pytest.mark.parametrize("amplitude", [1.0, 0.3, 7e-5, 1e9])
+@pytest.mark.parametrize("interval", [1, 0.1, 0.3, 1e-7])
+def test_ties_count_whatever_the_rounding(amplitude, interval):
+    def edges(loss):
+        return [round(drop.before / interval) for drop in loss_drops(interval * np.arange(loss.size), amplitude * loss)]
+
+    assert edges(0.5 ** np.repeat(np.arange(30), 7)) == list(range(6, 203, 7))
+    # Two intervals of twenty are a tenth of the run.
+    assert edges(0.5 ** np.r_[np.zeros(5), 0.6, np.full(15, 1.2)]) == [4]
+    # From the second metric on: as far from the first as the window is long, and three times the fall before.
+    assert edges(0.5 ** np.r_[0, 0.35, np.full(19, 1.4)]) == [1]
+
+
+def test_steps_of_any_type_serve():
+    loss = staircase([1.0, 2.0], 20)
+    expected = loss_drops(range(60), loss)
+    assert len(expected) == 2
+    assert loss_drops(np.arange(60, dtype=np.uint8), loss) == loss_drops(np.arange(60.0), loss) == expected
+    assert type(expected[0].before) is int
 
 
 def test_plateaus_lie_before_drops():
@@ -232,6 +254,7 @@ def test_small_or_irregular_ups_and_downs_are_no_oscillation(seed, height):
     assert oscillations(steps, 1 + height / 2 * (-1.0) ** steps) == ()
     assert oscillations(steps, 2 + np.sin(steps / 3)) == ()
     assert oscillations(steps[:20], 1 + 0.5 * (-1.0) ** steps[:20]) == ()
+    assert len(oscillations(steps[:21], 1 + 0.5 * (-1.0) ** steps[:21])) == 1
 
 
 @pytest.mark.parametrize("doublings", [1, 2, 3])
@@ -242,19 +265,20 @@ def test_the_period_is_the_largest_peak_of_the_autocorrelation(doublings):
     assert (found.period, found.alternations) == (period, 511)
 
 
-def test_a_diverged_metric_ends_an_oscillation():
+@pytest.mark.parametrize("diverged", [np.nan, np.inf])
+def test_a_diverged_metric_ends_an_oscillation(diverged):
     loss = 1 + 0.5 * (-1.0) ** np.arange(101)
-    loss[50] = np.nan
+    loss[50] = diverged
     assert [(found.before, found.after) for found in oscillations(range(101), loss)] == [(0, 49), (51, 100)]
 
 
-@given(st.integers(0, 100), st.integers(20, 200), factors)
-def test_stagnation_is_the_stretch_to_the_end(alive, silent, interval):
+@given(st.integers(0, 100), st.integers(20, 200), factors, factors)
+def test_stagnation_is_the_stretch_to_the_end(alive, silent, interval, amplitude):
     steps = interval * np.arange(alive + silent)
     norms = np.r_[np.ones(alive), np.full(silent, 1e-18)]
     found = stagnations(steps, np.ones(alive + silent), norms)
     assert (found.before, found.after, found.metrics) == (steps[alive], steps[-1], silent)
-    flat = stagnations(steps, np.r_[np.linspace(2, 1.1, alive), np.ones(silent)])
+    flat = stagnations(steps, amplitude * np.r_[np.linspace(2, 1.1, alive), np.ones(silent)])
     assert (flat.before, flat.metrics, flat.grad_norm) == (steps[alive], silent, None)
 
 
@@ -265,6 +289,8 @@ def test_a_gradient_that_returns_or_a_divergence_is_no_stagnation():
     assert stagnations(steps, ones, np.r_[returning[:95], gone[:5]], shortest=5).metrics == 5
     assert stagnations(steps, np.r_[ones[:90], np.full(10, np.nan)], gone) is None
     assert stagnations(steps, np.r_[ones[:90], np.full(10, np.nan)]) is None
+    assert stagnations(steps, np.r_[ones[:90], np.full(10, np.nan)], np.r_[gone[:90], np.full(10, np.nan)]) is None
+    assert stagnations(steps, 0 * ones).metrics == 100
 
 
 def test_gradients_recorded_now_and_then_are_enough():
