@@ -44,6 +44,39 @@ class RankOneNetwork:
         return self.m.size
 
 
+def round_anew(network: RankOneNetwork, seed: int) -> RankOneNetwork:
+    """The same network as another rounding could have left it: each entry of m moved by −1, 0 or +1 times 2⁻⁵²·|m|.
+
+    At high learning rates training is chaotic, and the end of a run is decided by the rounding of its first updates.
+    Repeating a run with several seeds shows which outcomes are the network's and which the arithmetic's.
+
+    Parameters
+    ----------
+    network : RankOneNetwork
+    seed : int
+        Non-negative, for `numpy.random.default_rng`.
+
+    Returns
+    -------
+    RankOneNetwork
+
+    Raises
+    ------
+    DynaghostError
+        If `seed` is negative.
+
+    Examples
+    --------
+    >>> network = RankOneNetwork(m=np.ones(3), n=np.ones(3), b=np.zeros(3))
+    >>> ((round_anew(network, 1).m - 1) * 2.0**52).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    if seed < 0:
+        raise DynaghostError(f"rounding_seed must not be negative, got {seed}")
+    steps = np.random.default_rng(seed).integers(-1, 2, network.units)
+    return RankOneNetwork(m=network.m * (1 + steps * 2.0**-52), n=network.n, b=network.b)
+
+
 def initial_rank_one(*, units: int = 100, seed: int) -> RankOneNetwork:
     """Weights before training, m, n ~ N(0, 1)/√units and b = 0, the same as the paper's scripts draw.
 

@@ -10,7 +10,7 @@ from typing import Any
 from dynaghost.errors import DynaghostError
 from dynaghost.training import folder as files
 from dynaghost.training.descent import descend, measure
-from dynaghost.training.networks import RankOneNetwork, initial_rank_one
+from dynaghost.training.networks import RankOneNetwork, initial_rank_one, round_anew
 from dynaghost.training.task import DelayedActivation
 
 # About 50 ms of training for 100 units: how long an interruption waits.
@@ -26,6 +26,7 @@ def train(
     learning_rate: float,
     epochs: int,
     seed: int,
+    rounding_seed: int | None = None,
     save_every: int | None = None,
     save_steps: Iterable[int] | None = None,
     metrics_every: int = 10,
@@ -50,6 +51,8 @@ def train(
         Updates to make; "epoch e" is the weights after e updates.
     seed : int
         Of the initial weights, see `initial_rank_one`.
+    rounding_seed : int, optional
+        Start from weights that differ in the last bit, see `round_anew`: where training is chaotic, another outcome.
     save_every : int, optional
         Save epochs 0, save_every, 2·save_every … and the last. Default: a hundredth of `epochs`.
     save_steps : iterable of int, optional
@@ -92,6 +95,7 @@ def train(
         "learning_rate": learning_rate,
         "epochs": epochs,
         "seed": seed,
+        "rounding_seed": rounding_seed,
         "save_every": save_every if save_steps is None else None,
         "save_steps": saves if save_steps is not None else None,
         "metrics_every": metrics_every if metrics_steps is None else None,
@@ -101,7 +105,9 @@ def train(
     }
     records = sorted({0, epochs, *saves, *records})
     plan = _Plan(Path(out), task, learning_rate, epochs, saves, records, dtype, format)
-    _run(plan, initial_rank_one(units=units, seed=seed), _description(task, units, training), progress)
+    network = initial_rank_one(units=units, seed=seed)
+    network = network if rounding_seed is None else round_anew(network, rounding_seed)
+    _run(plan, network, _description(task, units, training), progress)
     return plan.folder
 
 
