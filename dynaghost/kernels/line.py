@@ -455,9 +455,10 @@ def _resolve(m, b, units, powers, magnitudes, count, kept, centres, criticals, s
 
 
 @njit(error_model="numpy", cache=True)
-def scratch(size):
-    """Working memory for networks padded to `size`."""
-    return (
+def scratch(units):
+    """Working memory for networks of so many units, padded to a multiple of 8."""
+    size = (units + 7) // 8 * 8
+    cover = (
         np.empty((_PARTS, 6)),
         np.empty((_PARTS, 6)),
         np.empty((_PARTS, 6)),
@@ -466,6 +467,7 @@ def scratch(size):
         np.empty(6),
         np.empty(size),
     )
+    return np.empty(size), np.empty(size), np.empty((7, size)), np.empty(7), np.empty(MOST), cover
 
 
 @njit(error_model="numpy", cache=True)
@@ -490,51 +492,52 @@ def structures(m, n, b, carry, statuses, counts, criticals, roots, margins):
         By how much f at the critical points, f', f'' and the tail meet their bounds, over |κ| ≤ REACH.
     """
     number, units = m.shape
-    size = (units + 7) // 8 * 8
-    powers, magnitudes = np.empty((7, size)), np.empty(7)
-    flipped, bias, signs = np.empty(size), np.empty(size), np.empty(MOST)
-    work = scratch(size)
-    centres = work[3]
+    work = scratch(units)
     carried_from = -1
-    roots_before = 0
     for e in range(number):
-        into = e if criticals.shape[0] > 1 or number == 1 else 0
-        critical, root, margin = criticals[into], roots[into], margins[into]
-        statuses[e] = UNDECIDED
-        counts[e, :] = 0
-        largest, fits = prepare(m[e], n[e], b[e], flipped, bias, powers, magnitudes)
-        previous = carried_from
+        into = e if criticals.shape[0] > 1 else 0
+        previous = carried_from if carry else -1
         carried_from = -1
-        if not fits:
-            continue
-        kept = 0
-        slope = _positive_slope(powers[1])
-        slack = 1.0 - slope - rounding(units, magnitudes[1], 1.0)
-        if slack > 0.0:
-            found = 0
-            margin[:] = np.inf
-            margin[MARGIN_TAIL] = slack
-            margin[REACH] = 0.0
-        else:
-            found = -1
-            if carry and previous >= 0:
-                found = _carry(m, n, b, previous, e, criticals, roots, margins, counts, centres)
-                kept = counts[previous, 1]
-            if found >= 0:
-                counts[e, 3] = 1
-            else:
-                found, counts[e, 2], kept = _cover(
-                    flipped, bias, units, powers, magnitudes, largest, work, critical, margin
-                )
-        if found < 0:
-            continue
-        count = _resolve(flipped, bias, units, powers, magnitudes, found, kept, centres, critical, signs, root, margin)
-        if count < 0:
-            continue
-        statuses[e] = DECIDED
-        counts[e, 0], counts[e, 1] = found, count
-        if found > 0 or slack <= 0.0:
+        statuses[e] = _structure(
+            m, n, b, e, previous, work, counts, criticals, roots, margins, criticals[into], roots[into], margins[into]
+        )
+        # A network with f' < 0 everywhere is cheaper to decide than to carry over.
+        if statuses[e] == DECIDED and margins[into, REACH] > 0.0:
             carried_from = e
+
+
+@njit(error_model="numpy", cache=True)
+def _structure(m, n, b, e, previous, work, counts, criticals, roots, margins, critical, root, margin):
+    """The structure of network `e`, carried over from network `previous` if that is ≥ 0 and possible."""
+    flipped, bias, powers, magnitudes, signs, cover = work
+    units = m.shape[1]
+    counts[e, :] = 0
+    largest, fits = prepare(m[e], n[e], b[e], flipped, bias, powers, magnitudes)
+    if not fits:
+        return UNDECIDED
+    kept, found = 0, -1
+    slack = 1.0 - _positive_slope(powers[1]) - rounding(units, magnitudes[1], 1.0)
+    if slack > 0.0:
+        found = 0
+        margin[:] = np.inf
+        margin[MARGIN_TAIL] = slack
+        margin[REACH] = 0.0
+    elif previous >= 0:
+        found = _carry(m, n, b, previous, e, criticals, roots, margins, counts, cover[3])
+        kept = counts[previous, 1]
+    if found >= 0:
+        counts[e, 3] = 1 if slack <= 0.0 else 0
+    else:
+        found, counts[e, 2], kept = _cover(flipped, bias, units, powers, magnitudes, largest, cover, critical, margin)
+    if found < 0:
+        return UNDECIDED
+    count = _resolve(
+        flipped, bias, units, powers, magnitudes, found, kept, cover[3], critical, signs, root, margin
+    )
+    if count < 0:
+        return UNDECIDED
+    counts[e, 0], counts[e, 1] = found, count
+    return DECIDED
 
 
 @njit(error_model="numpy", cache=True)
@@ -560,3 +563,23 @@ def _carry(m, n, b, previous, e, criticals, roots, margins, counts, centres):
     for k in range(counts[previous, 1]):
         centres[k, 0], centres[k, 1], centres[k, 2] = roots[source, k, X], 0.0, roots[source, k, SLOPE]
     return counts[previous, 0]
+
+
+@njit(error_model="numpy", cache=True)
+def holds(m0, n0, b0, margins, m1, n1, b1, result):
+    """Whether the certificate of network e of stack 0 still holds at network e of stack 1, and so on the line between.
+
+    Parameters
+    ----------
+    m0, n0, b0, m1, n1, b1 : (E, N) float64 arrays, contiguous
+    margins : (E, 7) float64 array
+        As `structures` fills it for stack 0.
+    result : (E,) bool array, overwritten
+    """
+    for e in range(result.size):
+        margin = margins[e]
+        d0, d1, d2 = drift(m0[e], n0[e], b0[e], m1[e], n1[e], b1[e], margin[REACH])
+        # Weights that were interpolated are rounded: so much further may they be from the line.
+        spare = 1e-14 * (1.0 + d0 + d1 + d2)
+        slope = min(margin[MARGIN_SLOPE], margin[MARGIN_TAIL])
+        result[e] = d0 + spare < margin[MARGIN_VALUE] and d1 + spare < slope and d2 + spare < margin[MARGIN_CURVE]

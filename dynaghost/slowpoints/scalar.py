@@ -5,7 +5,7 @@ scalar system, through the search in ball arithmetic (`line_search`).
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,7 +75,8 @@ def find_circuits(
     """
     if not circuits:
         return []
-    rows = structures([circuit.weights for circuit in circuits], carry=carry)
+    m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
+    rows = structures(m, n, b, carry=carry)
     return [_points(circuit, rows, e, budget) for e, circuit in enumerate(circuits)]
 
 
@@ -90,9 +91,9 @@ class Structures:
     margins: Array
 
 
-def structures(weights: Iterable[tuple[Array, Array, Array]], *, carry: bool) -> Structures:
-    """Certified structures of a stack of circuits, in float64; `UNDECIDED` where that does not decide."""
-    m, n, b = (np.ascontiguousarray(np.stack(stack)) for stack in zip(*weights, strict=True))
+def structures(m: Array, n: Array, b: Array, *, carry: bool) -> Structures:
+    """Certified structures of circuits stacked as (E, units), in float64; `UNDECIDED` where that does not decide."""
+    m, n, b = (np.ascontiguousarray(stack, dtype=float) for stack in (m, n, b))
     number = len(m)
     result = Structures(
         np.empty(number, np.int64),
