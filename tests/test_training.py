@@ -2,6 +2,7 @@
 
 import csv
 import json
+import platform
 
 import numpy as np
 import pytest
@@ -166,6 +167,28 @@ def test_lane_sums_have_their_stated_error(blocks, seed):
     exact = float(np.sum(a.astype(np.longdouble) * b))
     assert abs(total - exact) <= (blocks + 4) * 2.0**-53 * np.abs(a * b).sum() * 1.01
     assert slopes == pytest.approx(a @ (1 - np.tanh(b) ** 2), abs=1e-13 * np.abs(a).sum())
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="looks for x86 instructions")
+def test_inner_loops_are_vectorized():
+    from numba.core.codegen import get_host_cpu_features
+
+    if not {"+avx2", "+fma"} <= set(get_host_cpu_features().split(",")):
+        pytest.skip("this processor has no AVX2 with fused multiply-add")
+    # Compiled anew, since code from the cache cannot be inspected.
+    fresh = njit(error_model="numpy")(kernels.advance.py_func)
+    fresh(*np.zeros((3, 8)), 8, (-0.3, 0.5, 1.0, 10.0, 20.0), 40, 0.1, np.empty(1), np.empty(1))
+    # An array whose layout the compiler cannot know ("A", as from unpacking a matrix) would stop vectorization.
+    for kernel in (kernels._tanh_row, kernels._add_row, kernels._descend):
+        arrays = [
+            kind for signature in kernel.nopython_signatures for kind in signature.args if hasattr(kind, "layout")
+        ]
+        assert {kind.layout for kind in arrays} == {"C"}
+    (assembly,) = fresh.inspect_asm().values()
+    wide = [line for line in assembly.splitlines() if "ymm" in line or "zmm" in line]
+    assert any("vdivpd" in line for line in wide)
+    # Eleven in the tanh, one and two in the sums over units, three in the sums over time.
+    assert sum("vfm" in line or "vfnm" in line for line in wide) >= 17
 
 
 # --- cutting and resuming ---------------------------------------------------------------------------------------------
