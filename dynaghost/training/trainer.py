@@ -13,8 +13,8 @@ from dynaghost.training.descent import descend, measure
 from dynaghost.training.networks import RankOneNetwork, initial_rank_one, round_anew
 from dynaghost.training.task import DelayedActivation
 
-# About 50 ms of training for 100 units: how long an interruption waits.
-_CHUNK = 5000
+# In evaluations of tanh, about 50 ms of training: how long an interruption waits.
+_CHUNK = 20_000_000
 
 
 def train(
@@ -170,7 +170,7 @@ def _run(plan: _Plan, network: RankOneNetwork, run: dict[str, Any], progress: Ca
     files.begin_metrics(plan.folder, before=epoch)
     _save(plan, network, epoch)
     while epoch < plan.epochs:
-        stop = _next_stop(plan, epoch)
+        stop = _next_stop(plan, epoch, network.units)
         descent = descend(network, plan.task, learning_rate=plan.learning_rate, updates=stop - epoch)
         # Loss and gradient are of the weights before each update, so epoch `stop` belongs to the next chunk.
         wanted = plan.records[bisect_left(plan.records, epoch) : bisect_left(plan.records, stop)]
@@ -201,9 +201,10 @@ def _finished(plan: _Plan) -> bool:
     return saved == max(plan.saves, default=None) and files.last_metrics_epoch(plan.folder) == plan.epochs
 
 
-def _next_stop(plan: _Plan, epoch: int) -> int:
+def _next_stop(plan: _Plan, epoch: int, units: int) -> int:
     later = plan.saves[bisect_right(plan.saves, epoch) :]
-    return min(epoch + _CHUNK, plan.epochs, *later[:1])
+    chunk = max(1, _CHUNK // (units * plan.task.steps))
+    return min(epoch + chunk, plan.epochs, *later[:1])
 
 
 def _save(plan: _Plan, network: RankOneNetwork, epoch: int) -> None:
