@@ -165,7 +165,7 @@ def loss_drops(
         return ()
     x, level = labels[begin:].astype(float), _floored(lowest[begin:])
     y = np.log(level)
-    windows = _steep_windows(x, y, factor, longest * float(labels[-1] - labels[0]), contrast)
+    windows = _steep_windows(x, y, factor, longest * (float(labels[-1]) - float(labels[0])), contrast)
     trimmed = [_trimmed(y, start, end, trim) for start, end in _merged(*windows)]
     return tuple(
         LossDrop(labels[begin + i].item(), labels[begin + j].item(), float(level[i]), float(level[j]))
