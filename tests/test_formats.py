@@ -209,6 +209,24 @@ def test_npz_and_npy(tmp_path, writer):
     np.testing.assert_array_equal(read_arrays(tmp_path / "x0.npy").arrays["x0"], np.arange(3.0))
 
 
+def test_texts_in_npz_are_scalars(tmp_path):
+    np.savez(tmp_path / "a.npz", m=np.ones(2), task="delay", units=["a", "b"], big=np.array("é", dtype=">U3"))
+    contents = read_arrays(tmp_path / "a.npz")
+    assert list(contents.arrays) == ["m"]
+    assert contents.scalars == outline(tmp_path / "a.npz").scalars == {"task": "delay", "big": "é"}
+    path = replace_member(tmp_path / "a.npz", tmp_path / "b.npz", "task.npy", lambda data: data[:-1] + b"\xff")
+    refused(path, "task", "characters")
+
+
+def test_tensors_with_attributes_and_of_subclasses(tmp_path):
+    parameter = torch.nn.Parameter(torch.arange(3.0))
+    parameter.role = "m"
+    buffer = torch.nn.Buffer(torch.arange(2.0))
+    arrays = read_arrays(saved(tmp_path / "a.pt", {"m": parameter, "buffer": buffer})).arrays
+    assert_same(arrays["m"], parameter)
+    assert_same(arrays["buffer"], buffer)
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
@@ -351,6 +369,13 @@ def test_programs_that_ask_for_too_much(tmp_path, program):
 
 def test_shared_lists_do_not_explode(tmp_path):
     program = b"\x80\x02]q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(40)) + b"."
+    with pytest.raises(CheckpointError, match="entries"):
+        read_arrays(pickled(tmp_path, program))
+
+
+def test_one_list_named_many_times(tmp_path):
+    numbers = b"](" + b"K\x01" * 10_000 + b"eq\x00"
+    program = b"\x80\x02](" + numbers + b"h\x00" * 10_000 + b"e."
     with pytest.raises(CheckpointError, match="entries"):
         read_arrays(pickled(tmp_path, program))
 

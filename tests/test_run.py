@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -184,6 +185,18 @@ def test_damaged_and_empty_folders(tmp_path):
     (tmp_path / "epoch_2.npz").write_bytes((tmp_path / "epoch_2.npz").read_bytes()[:200])
     with pytest.raises(CheckpointError, match=r"epoch_2\.npz"):
         load_run(tmp_path)
+
+
+def test_files_that_are_no_checkpoints_are_left_alone(tmp_path):
+    write(tmp_path, ["epoch_1.npz", "epoch_2.npz"])
+    with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
+        archive.writestr("train.py", "pass")
+    (tmp_path / "main.js").write_text("function{}" * 9)
+    (tmp_path / "state.pkl").write_bytes(b"\x80\x02}.")
+    np.save(tmp_path / "x0.npy", np.ones(3))
+    run = load_run(tmp_path)
+    assert steps(run) == [1, 2]
+    assert [note.split()[0] for note in run.notes] == ["code.zip"]
 
 
 # --- lists, dicts, mappings -------------------------------------------------------------------------------------------

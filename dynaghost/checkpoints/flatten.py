@@ -13,7 +13,8 @@ from dynaghost.errors import CheckpointError
 # State of the training, not of the network: beside the weights it is not read.
 TRAINING_STATE = ("optimizer", "optim", "lr_scheduler", "scheduler", "scaler", "callbacks", "loops", "rng_state")
 
-_MOST_LEAVES, _DEEPEST = 1_000_000, 64
+# A pickle can name one list a million times, and lists of lists of it: visits and numbers are both counted.
+_MOST_VISITS, _MOST_NUMBERS, _DEEPEST = 200_000, 10_000_000, 64
 _TRANSPARENT = ("_parameters", "_buffers", "_modules")
 
 Leaf = Any
@@ -40,7 +41,7 @@ def leaves(tree: Any, file: str) -> dict[str, Leaf]:
     Raises
     ------
     CheckpointError
-        If two entries have one name, an array does not hold real numbers, or there are more than 10⁶ entries.
+        If two entries have one name, an array does not hold real numbers, or there are more than 200 000 entries.
 
     Examples
     --------
@@ -48,9 +49,13 @@ def leaves(tree: Any, file: str) -> dict[str, Leaf]:
     {'epoch': 3, 'model.m': array([1., 1.])}
     """
     found: dict[str, Leaf] = {}
-    for visited, (name, leaf) in enumerate(_walk(tree, "", ())):
-        if visited > _MOST_LEAVES:
-            raise CheckpointError(f"{file}: expected at most {_MOST_LEAVES} entries, got more")
+    count = 0
+    for visit, (name, leaf) in enumerate(_walk(tree, "", ())):
+        count += len(leaf) if isinstance(leaf, list | tuple) else 0
+        if visit > _MOST_VISITS or count > _MOST_NUMBERS:
+            raise CheckpointError(
+                f"{file}: expected at most {_MOST_VISITS} entries and {_MOST_NUMBERS} numbers in lists, got more"
+            )
         if leaf is None:
             continue
         if name in found:

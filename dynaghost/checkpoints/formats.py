@@ -102,7 +102,8 @@ def sniff(path: Path) -> str | None:
             return label
     if head[:1] == b"\x80" and _LEGACY in head:
         return "torch legacy"
-    return "safetensors" if head[8:9] == b"{" else None
+    # A header's length in 8 bytes, then the header; the library allows 100 MB.
+    return "safetensors" if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= 100_000_000 else None
 
 
 def read_arrays(path: str | PathLike[str]) -> Contents:
@@ -137,7 +138,7 @@ def read_arrays(path: str | PathLike[str]) -> Contents:
         case "zip":
             return _read_zip(path)
         case "npy":
-            array = read_npy(path)
+            array = flatten.real(read_npy(path), path.stem, str(path))
             return Contents({path.stem: array}, flatten.scalars({path.stem: array}), "npy")
         case "safetensors":
             return _read_safetensors(path)
@@ -199,8 +200,9 @@ def _read_zip(path: Path) -> Contents:
     with _open(path) as archive:
         folder = root(archive.names)
         if folder is None:
-            arrays = npz_arrays(_npz(archive, path), str(path))
-            return Contents(arrays, flatten.scalars(arrays), "npz")
+            values = npz_arrays(_npz(archive, path), str(path))
+            numbers = {name: array for name, array in values.items() if array.dtype.kind != "U"}
+            return Contents(numbers, flatten.scalars(values), "npz")
         source = TorchArchive(path, archive, folder)
         values = flatten.leaves(source.tree(), str(path))
         arrays = flatten.arrays(values, str(path), lambda tensor, name: tensor.read(source, name))

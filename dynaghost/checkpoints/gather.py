@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from dynaghost.checkpoints import metrics as tables
-from dynaghost.checkpoints.formats import Contents, from_mapping, outline, read_arrays, sniff
+from dynaghost.checkpoints.formats import Contents, Outline, from_mapping, outline, read_arrays, sniff
 from dynaghost.checkpoints.order import Entry, entry
 from dynaghost.checkpoints.settings import hyper_parameters, read_json
 from dynaghost.errors import CheckpointError
 
 Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
 
-_SUFFIXES = {".pt", ".pth", ".ckpt", ".npz", ".safetensors", ".bin"}
+_SUFFIXES = {".pt", ".pth", ".ckpt", ".npz", ".safetensors"}
 _TRAINING_WORDS = ("loss", "acc", "history", "grad_norm", "metric", "epoch", "step", "time", "lr", "seed")
 
 
@@ -110,7 +110,7 @@ def gather(source: Source, pattern: str | None) -> Files:
         raise CheckpointError("expected at least one checkpoint, got an empty list")
     if all(isinstance(item, str | PathLike) for _, item in items):
         named = {fspath(path): Path(path) for _, path in items}
-        files = _from_paths(named, (), f"a list of {len(named)} files")
+        files = _from_paths(named, (), f"a list of {len(named)} files", listed=True)
         steps = {fspath(path): _step(step) for step, path in items} if isinstance(source, Mapping) else {}
         return dataclasses.replace(files, steps=steps)
     return _from_dicts(items, isinstance(source, Mapping))
@@ -134,31 +134,41 @@ def _in_folder(folder: Path, pattern: str | None) -> tuple[dict[str, Path], tupl
     return found, tuple(notes)
 
 
-def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str) -> Files:
-    entries, left_out, found = [], list(notes), {}
+def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, listed: bool = False) -> Files:
+    entries: list[Entry] = []
+    left_out = list(notes)
+    parameters: dict[str, tuple[Any, str]] = {}
+    # Entries are many and shapes are few.
     signatures: dict[Any, int] = {}
     for name, path in paths.items():
-        if path.stem in ("training_args", "rng_state"):
-            left_out.append(f"{name} left out: the name says it holds state of the training")
+        held, reason = _held(path, listed)
+        if held is None:
+            left_out.append(f"{name} left out: {reason}")
             continue
-        held = outline(path)
-        shapes = _weights(held.shapes)
-        if not shapes or any(key.startswith("param_groups.") for key in held.scalars):
-            left_out.append(
-                f"{name} left out: it holds no weights" if not shapes else f"{name} left out: an optimizer's state"
-            )
-            continue
-        # Entries are many and shapes are few.
-        signature = signatures.setdefault(frozenset(shapes.items()), len(signatures))
+        signature = signatures.setdefault(frozenset(_weights(held.shapes).items()), len(signatures))
+        parameters = parameters if entries else hyper_parameters(held.scalars, name)
         entries.append(entry(name, signature, {**held.scalars, **_trainer_state(path)}))
-        found[name] = path
-        if len(entries) == 1:
-            parameters = hyper_parameters(held.scalars, name)
     if not entries:
         raise CheckpointError(
             f"{source}: expected at least one file with weights, got none ({'; '.join(left_out[:4])})"
         )
-    return Files(source, entries, found, {}, {}, parameters, tuple(left_out))
+    return Files(source, entries, paths, {}, {}, parameters, tuple(left_out))
+
+
+def _held(path: Path, listed: bool) -> tuple[Outline | None, str]:
+    """What a file holds, or None and why it is no checkpoint of a network."""
+    if path.stem in ("training_args", "rng_state"):
+        return None, "the name says it holds state of the training"
+    try:
+        held = outline(path)
+    except CheckpointError as error:
+        # A zip file may be anything; one that is called a checkpoint, or was asked for, must be one.
+        if listed or path.suffix in _SUFFIXES:
+            raise
+        return None, str(error)
+    if any(key.startswith("param_groups.") for key in held.scalars):
+        return None, "it holds an optimizer's state"
+    return (held, "") if _weights(held.shapes) else (None, "it holds no weights")
 
 
 def _from_dicts(items: list[tuple[Any, Any]], keyed: bool) -> Files:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +15,26 @@ _HEADER = 1024
 
 _MAGIC = b"\x93NUMPY"
 _FIELDS = re.compile(
-    rb"\{ ?'descr': ?'([<>|=]?[a-zA-Z?]\d{0,3})', ?'fortran_order': ?(True|False), "
+    rb"\{ ?'descr': ?'([<>|=]?[a-zA-Z?]\d{0,9})', ?'fortran_order': ?(True|False), "
     rb"?'shape': ?\(((?:\d{1,18}, ?)*\d{0,18})\),? ?\} *\n?"
 )
 
 
 def npz_shapes(archive: Archive, file: str) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
-    """Shapes of the arrays in an npz archive, and those without dimensions read."""
+    """Shapes of the arrays of numbers in an npz archive, and whatever has no dimensions, read."""
     shapes, small = {}, {}
     for name, key in _members(archive, file):
         shape, _fortran, dtype, start = _header(archive.read(name, _HEADER), key, file)
         _check_size(shape, dtype, archive.size(name) - start, key, file)
-        shapes[key] = shape
+        if dtype.kind != "U":
+            shapes[key] = shape
         if shape == ():
             small[key] = parse_npy(archive.read(name), key, file)
     return shapes, small
 
 
 def npz_arrays(archive: Archive, file: str) -> dict[str, np.ndarray]:
-    """Every array of an npz archive."""
+    """Every array of an npz archive, texts included."""
     return {key: parse_npy(archive.read(name), key, file) for name, key in _members(archive, file)}
 
 
@@ -65,6 +67,12 @@ def parse_npy(data: bytes, name: str, file: str) -> np.ndarray:
     shape, fortran, dtype, start = _header(data, name, file)
     _check_size(shape, dtype, len(data) - start, name, file)
     array = np.frombuffer(data, dtype, count=math.prod(shape), offset=start)
+    if (
+        dtype.kind == "U"
+        and array.size
+        and array.astype(dtype.newbyteorder("=")).view(np.uint32).max() > sys.maxunicode
+    ):
+        raise CheckpointError(f"{file}: {name}: expected text, got codes that are no characters")
     return np.array(array.reshape(shape, order="F" if fortran else "C"), dtype=dtype.newbyteorder("="), order="C")
 
 
@@ -94,7 +102,7 @@ def _header(data: bytes, name: str, file: str) -> tuple[tuple[int, ...], bool, n
 
 def _dtype(code: str, name: str, file: str) -> np.dtype:
     # The kind is looked at first: numpy warns about some of the codes that are no numbers.
-    if code.lstrip("<>|=")[0] not in "biuf?":
+    if code.lstrip("<>|=")[0] not in "biuf?U":
         described = {"O": "objects", "c": "complex numbers"}.get(code.lstrip("<>|=")[0], "something else")
         raise CheckpointError(f"{file}: {name}: expected real numbers, got {described} (dtype {code})")
     try:

@@ -279,10 +279,10 @@ def _ambiguous(entries: list[Entry], axis: str | None, refusals: list[str]) -> C
     ways = "pass a list of files in order, a mapping from step to file, axis= or pattern="
     if refusals:
         return CheckpointError(f"the order is ambiguous: {'; '.join(refusals)} ({ways})")
-    what = f"{axis} or number" if axis else "step, epoch or number"
+    what = {None: "a step, epoch or number", "step": "a step or number", "epoch": "an epoch or number"}[axis]
     names = ", ".join(one.file for one in entries[:4])
     return CheckpointError(
-        f"the order is ambiguous: expected a {what} that varies, inside or in the names of {len(entries)} files, "
+        f"the order is ambiguous: expected {what} that varies, inside or in the names of {len(entries)} files, "
         f"got none ({names}{', …' if len(entries) > 4 else ''}): {ways}"
     )
 

@@ -83,14 +83,16 @@ def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
             f"{settings.activation or 'tanh'} (run.json); other networks come with a later version"
         )
     named = unwrap(arrays, file)
-    names, rows = _names(named, settings, file)
-    m, n = (_real(named, names[key], file) for key in "mn")
-    b = _real(named, names["b"], file) if names["b"] else None
+    # What a user maps may stand outside the state dict.
+    everything = {**arrays, **named}
+    names, rows = _names(named, everything, settings, file)
+    m, n = (_real(everything, names[key], file) for key in "mn")
+    b = _real(everything, names["b"], file) if names["b"] else None
     m, n, b, turned = _oriented(m, n, b, names, rows, settings, file)
     system, notes = _build(m, n, b, settings, file)
     notes += _about_names(named, names, settings)
     roles = {"m": "m", "n": "n", "b": "b"} if rows == settings.transpose else {"m": "nᵀ", "n": "mᵀ", "b": "b"}
-    told = [f"{names[key]} {named[names[key]].shape} as {roles[key]}" for key in "mnb" if names[key]]
+    told = [f"{names[key]} {everything[names[key]].shape} as {roles[key]}" for key in "mnb" if names[key]]
     guess = ", ".join(told) + (", b = 0" if not names["b"] else "") + turned
     return Recognized(system, _equation(system, settings), guess, tuple(notes))
 
@@ -169,21 +171,23 @@ def _without_prefixes(name: str) -> str:
     return name
 
 
-def _names(named: Arrays, settings: Settings, file: str) -> tuple[dict[str, str], bool]:
+def _names(named: Arrays, everything: Arrays, settings: Settings, file: str) -> tuple[dict[str, str], bool]:
     """Which names are m, n and b ('' where there is none), and whether W acts on rows."""
     mapping = settings.mapping or {}
     if "W" in mapping:
         raise _full_rank(file, mapping["W"])
     for role, name in mapping.items():
-        if _find(named, name) is None:
+        if _find(everything, name) is None:
             raise CheckpointError(f"{file}: {role}: expected an array named {name!r}, got {_listing(named)}")
     if "m" in mapping and "n" in mapping:
-        names, parent, rows = {key: _find(named, mapping[key]) or "" for key in "mn"}, "", False
+        names, parent, rows = {key: _find(everything, mapping[key]) or "" for key in "mn"}, "", False
     else:
         first, second, parent, rows = _pair(named, file)
-        names = {key: _find(named, mapping.get(key, parent + one)) or "" for key, one in (("m", first), ("n", second))}
+        names = {
+            key: _find(everything, mapping.get(key, parent + one)) or "" for key, one in (("m", first), ("n", second))
+        }
     if "b" in mapping:
-        return {**names, "b": _find(named, mapping["b"]) or ""}, rows
+        return {**names, "b": _find(everything, mapping["b"]) or ""}, rows
     return {**names, "b": next((parent + name for name in _BIASES if parent + name in named), "")}, rows
 
 
