@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from dynaghost.errors import DynaghostError
-from dynaghost.trajectories.drops import LossDrop, Plateau, loss_drops, oscillations, plateaus, stagnations
+from dynaghost.trajectories.drops import LossDrop, Plateau, loss_drops, oscillations, plateaus, stagnation
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -134,14 +134,14 @@ def test_figure_3a_learns_in_two_drops():
     assert [drop.before for drop in drops[:2]] == pytest.approx([33_589, 33_750], abs=10)
     assert [drop.after for drop in drops[:2]] == pytest.approx([33_639, 33_861], abs=10)
     assert all(drop.before > 300_000 for drop in drops[2:])
-    assert stagnations(epochs, loss, gradient) is None
+    assert stagnation(epochs, loss, gradient) is None
 
 
 def test_figure_3b_learns_in_one_drop_and_dies():
     epochs, loss, gradient = recorded("fig3b_stuck")
     (drop,) = loss_drops(epochs, loss)
     assert (drop.before, drop.after) == pytest.approx((5040, 5061), abs=10)
-    by_gradient, by_loss = stagnations(epochs, loss, gradient), stagnations(epochs, loss)
+    by_gradient, by_loss = stagnation(epochs, loss, gradient), stagnation(epochs, loss)
     assert by_gradient.before == by_loss.before > drop.after
     assert by_gradient.loss == pytest.approx(1, abs=1e-9)
 
@@ -213,7 +213,7 @@ def test_a_loss_of_zero_has_a_floor_that_scales_with_the_loss():
 @pytest.mark.parametrize("loss", [[], [1.0], [1.0, 0.1], [1.0, 0.1, 0.1], [np.nan] * 30, [np.inf] * 3])
 def test_too_few_metrics_give_none(loss):
     steps = np.arange(len(loss))
-    assert (loss_drops(steps, loss), oscillations(steps, loss), stagnations(steps, loss)) == ((), (), None)
+    assert (loss_drops(steps, loss), oscillations(steps, loss), stagnation(steps, loss)) == ((), (), None)
     assert plateaus(steps, ()) == ()
 
 
@@ -303,31 +303,31 @@ def test_a_diverged_metric_ends_an_oscillation(diverged):
 def test_stagnation_is_the_stretch_to_the_end(alive, silent, interval, amplitude):
     steps = interval * np.arange(alive + silent)
     norms = np.r_[np.ones(alive), np.full(silent, 1e-18)]
-    found = stagnations(steps, np.ones(alive + silent), norms)
+    found = stagnation(steps, np.ones(alive + silent), norms)
     assert (found.before, found.after, found.metrics) == (steps[alive], steps[-1], silent)
-    flat = stagnations(steps, amplitude * np.r_[np.linspace(2, 1.1, alive), np.ones(silent)])
+    flat = stagnation(steps, amplitude * np.r_[np.linspace(2, 1.1, alive), np.ones(silent)])
     assert (flat.before, flat.metrics, flat.grad_norm) == (steps[alive], silent, None)
 
 
 def test_a_gradient_that_returns_or_a_divergence_is_no_stagnation():
     steps, ones, gone = np.arange(100), np.ones(100), np.full(100, 1e-18)
     returning = np.r_[gone[:90], np.ones(10)]
-    assert stagnations(steps, ones, returning) is None
-    assert stagnations(steps, ones, np.r_[returning[:95], gone[:5]], shortest=5).metrics == 5
-    assert stagnations(steps, np.r_[ones[:90], np.full(10, np.nan)], gone) is None
-    assert stagnations(steps, np.r_[ones[:90], np.full(10, np.nan)]) is None
-    assert stagnations(steps, np.r_[ones[:90], np.full(10, np.nan)], np.r_[gone[:90], np.full(10, np.nan)]) is None
-    assert stagnations(steps, 0 * ones).metrics == 100
+    assert stagnation(steps, ones, returning) is None
+    assert stagnation(steps, ones, np.r_[returning[:95], gone[:5]], shortest=5).metrics == 5
+    assert stagnation(steps, np.r_[ones[:90], np.full(10, np.nan)], gone) is None
+    assert stagnation(steps, np.r_[ones[:90], np.full(10, np.nan)]) is None
+    assert stagnation(steps, np.r_[ones[:90], np.full(10, np.nan)], np.r_[gone[:90], np.full(10, np.nan)]) is None
+    assert stagnation(steps, 0 * ones).metrics == 100
 
 
 def test_gradients_recorded_now_and_then_are_enough():
     steps, loss = np.arange(300), np.linspace(1, 0.9, 300)
     norms = np.where(steps % 10 == 0, np.where(steps < 50, 1.0, 1e-12), np.nan)
-    found = stagnations(steps, loss, norms)
+    found = stagnation(steps, loss, norms)
     assert (found.before, found.after, found.metrics, found.grad_norm) == (50, 299, 25, 1e-12)
-    assert stagnations(steps, loss, np.full(300, np.nan)) is None
-    assert stagnations(steps, loss, constancy=0.2).metrics == 300
-    assert stagnations(steps, loss, norms, gradient=1e-13) is None
+    assert stagnation(steps, loss, np.full(300, np.nan)) is None
+    assert stagnation(steps, loss, constancy=0.2).metrics == 300
+    assert stagnation(steps, loss, norms, gradient=1e-13) is None
 
 
 @pytest.mark.parametrize(
@@ -345,9 +345,9 @@ def test_gradients_recorded_now_and_then_are_enough():
         lambda: loss_drops([0], [1.0], trim=0.5),
         lambda: oscillations([0], [1.0], shortest=2),
         lambda: oscillations([0], [1.0], smallest=-1.0),
-        lambda: stagnations([0], [1.0], [1.0, 2.0]),
-        lambda: stagnations([0], [1.0], [-1.0]),
-        lambda: stagnations([0], [1.0], shortest=0),
+        lambda: stagnation([0], [1.0], [1.0, 2.0]),
+        lambda: stagnation([0], [1.0], [-1.0]),
+        lambda: stagnation([0], [1.0], shortest=0),
     ],
 )
 def test_nonsense_is_refused(call):

@@ -17,10 +17,10 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("dynaghos
 ROOMS = {
     "errors": "",
     "kernels": "",
-    "systems": "base toy low_rank recurrent gated module trials",
-    "slowpoints": "records certify complexified stability scalar complete search find",
+    "systems": "base activation toy low_rank recurrent gated module trials",
+    "slowpoints": "records certify complexified stability line_search scalar complete search find",
     "checkpoints": "formats run recognize",
-    "trajectories": "branches events graph drops verdict",
+    "trajectories": "homotopy turns branches trial pairs symmetry course drops events verdict graph findings",
     "store": "",
     "views": "plot report text",
     "analysis": "",

@@ -150,6 +150,8 @@ class Tracks:
 
     Attributes
     ----------
+    steps : tuple of int
+        Of the checkpoints.
     branches : tuple of Branch
     crossings : tuple of Crossing
         In order of training.
@@ -158,6 +160,7 @@ class Tracks:
     stretches : tuple of Stretch
     """
 
+    steps: tuple[int, ...]
     branches: tuple[Branch, ...]
     crossings: tuple[Crossing, ...]
     labels: tuple[Labels, ...]
@@ -228,7 +231,7 @@ class _Tracker:
 
     def result(self) -> Tracks:
         branches = [Branch(b, tuple(s for s in self.segments if s.branch == b)) for b in range(self.next_id)]
-        return Tracks(tuple(branches), tuple(self.crossings), tuple(self.labels), tuple(self.stretches))
+        return Tracks(tuple(self.steps), tuple(branches), tuple(self.crossings), tuple(self.labels), tuple(self.stretches))
 
     def _arrive(self) -> None:
         step, now = self.steps[len(self.labels)], self.points[len(self.labels)]

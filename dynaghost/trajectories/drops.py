@@ -245,7 +245,7 @@ def oscillations(
     )
 
 
-def stagnations(
+def stagnation(
     steps: ArrayLike,
     loss: ArrayLike,
     grad_norm: ArrayLike | None = None,
@@ -283,9 +283,9 @@ def stagnations(
 
     Examples
     --------
-    >>> stagnations(range(60), [0.5] * 60, [1.0] * 30 + [1e-18] * 30)
+    >>> stagnation(range(60), [0.5] * 60, [1.0] * 30 + [1e-18] * 30)
     Stagnation(before=30, after=59, metrics=30, loss=0.5, grad_norm=1e-18)
-    >>> stagnations(range(60), [1 / (1 + t) for t in range(60)]) is None
+    >>> stagnation(range(60), [1 / (1 + t) for t in range(60)]) is None
     True
     """
     if shortest < 1:

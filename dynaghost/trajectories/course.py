@@ -1,0 +1,97 @@
+"""A run of one-dimensional systems with everything that was followed through it: what events are read from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.systems.base import Array
+from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
+from dynaghost.trajectories.branches import Stretch, Tracks
+from dynaghost.trajectories.homotopy import Link
+from dynaghost.trajectories.pairs import PairTrack
+from dynaghost.trajectories.trial import Trial, Walk, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The loss curve, denser than the checkpoints as a rule.
+
+    Attributes
+    ----------
+    steps : ndarray (rows,)
+    loss, grad_norm : ndarray (rows,) or None
+    """
+
+    steps: Array
+    loss: Array | None
+    grad_norm: Array | None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One entry a checkpoint in each sequence, but for `links`, which lie between them.
+
+    Attributes
+    ----------
+    steps : tuple of int
+    networks : tuple of LowRankRNN
+    circuits : tuple of RankOneCircuit
+    points : tuple of SlowPoints
+    links : tuple of Link
+    tracks : Tracks
+    pairs : tuple of PairTrack
+    walks : tuple of Walk or None
+        None where no trial is known.
+    trial : Trial or None
+    losses : Losses
+    """
+
+    steps: tuple[int, ...]
+    networks: tuple[LowRankRNN, ...]
+    circuits: tuple[RankOneCircuit, ...]
+    points: tuple[SlowPoints, ...]
+    links: tuple[Link, ...]
+    tracks: Tracks
+    pairs: tuple[PairTrack, ...]
+    walks: tuple[Walk, ...] | None
+    trial: Trial | None
+    losses: Losses
+
+    def attractor(self, e: int) -> int | None:
+        """Branch of the fixed point in which the trial ends at checkpoint `e`; None where it is not known."""
+        if self.walks is None or self.walks[e].attractor is None:
+            return None
+        return self.tracks.labels[e].roots[self.walks[e].attractor]
+
+    def network_at(self, link: int, s: float) -> LowRankRNN:
+        """The network at `s` on the straight line after checkpoint `link`."""
+        first, second = self.networks[link], self.networks[link + 1]
+        m, n, b = (
+            u + s * (v - u) for u, v in ((first.m, second.m), (first.n, second.n), (first.b, second.b))
+        )
+        return LowRankRNN(m, n, b, leak=first.leak, time=first.time, form=first.form)
+
+    def stretches(self, link: int) -> list[Stretch]:
+        """The parts of the line after checkpoint `link` on which the structure stays."""
+        return [stretch for stretch in self.tracks.stretches if stretch.link == link]
+
+    def attractor_at(self, stretch: Stretch, s: float) -> int | None:
+        """Branch in which the trial ends at `s` of a stretch."""
+        from dynaghost.slowpoints.find import find_slow_points
+
+        if self.trial is None:
+            return None
+        network = self.network_at(stretch.link, s)
+        points = find_slow_points(network)
+        end = walk(network, points.fixed_points, self.trial).attractor
+        # Right at a bracket the structure may be undecided; then nothing is said.
+        if end is None or len(points.fixed_points) != len(stretch.roots):
+            return None
+        return stretch.roots[end]
+
+    def enclosing(self, before: float, after: float) -> tuple[int, int] | None:
+        """Indices of the checkpoints that enclose [before, after]; None where the run does not reach so far."""
+        low = int(np.searchsorted(self.steps, before, side="right")) - 1
+        high = int(np.searchsorted(self.steps, after, side="left"))
+        return (low, high) if 0 <= low and high < len(self.steps) else None

@@ -1,0 +1,293 @@
+"""What happens along training, as a table of small detectors, each from what was followed to events of its kinds."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dynaghost.systems.low_rank import RankOneCircuit
+from dynaghost.trajectories.branches import Stretch
+from dynaghost.trajectories.course import Course
+from dynaghost.trajectories.drops import Stagnation, loss_drops, oscillations, stagnation
+
+# Width on the line between two checkpoints to which captures and crossings of the readout are bisected.
+_BRACKET = 1e-9
+
+
+class EventKind(StrEnum):
+    """The kinds of events; the vocabulary of results."""
+
+    SADDLE_NODE = "saddle_node"
+    GHOST_EMERGENCE = "ghost_emergence"
+    GHOST_DISSOLUTION = "ghost_dissolution"
+    PITCHFORK = "pitchfork"
+    CUSP = "cusp"
+    CAPTURE = "capture"
+    READOUT_CROSSING = "readout_crossing"
+    LOSS_DROP = "loss_drop"
+    OSCILLATION = "oscillation"
+    NO_LEARNING_ZONE = "no_learning_zone"
+
+
+class EventStatus(StrEnum):
+    """How sure an event is.
+
+    `proved`: the structures on both sides of its bracket are. `located`: found by a change of sign or label between
+    two places, without a proof. `unresolved`: several events may be one here.
+    """
+
+    PROVED = "proved"
+    LOCATED = "located"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens between two steps of training.
+
+    Attributes
+    ----------
+    id : int
+    kind : EventKind
+    before, after : int or float
+        The checkpoints it lies between; for what is read from the loss, steps of the loss curve.
+    at : float or None
+        Where on the straight line between the two checkpoints, 0 to 1; None for what is read from the loss.
+    branches : tuple of int
+        For a saddle-node first the unstable fixed point's, on which the ghost is.
+    status : EventStatus
+    evidence : dict
+        Bracket, place and whatever else the detector saw, ready for JSON.
+    """
+
+    id: int
+    kind: EventKind
+    before: float
+    after: float
+    at: float | None
+    branches: tuple[int, ...]
+    status: EventStatus
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def find_events(course: Course) -> tuple[Event, ...]:
+    """Every event of a run, in the order of training."""
+    found = [event for detector in _DETECTORS for event in detector(course)]
+    found.sort(key=lambda event: (event.before, event.at if event.at is not None else 0.5, event.after))
+    return tuple(
+        Event(i, e.kind, e.before, e.after, e.at, e.branches, e.status, e.evidence) for i, e in enumerate(found)
+    )
+
+
+def _structural(course: Course) -> Iterator[Event]:
+    """Births and deaths of slow points."""
+    for crossing in course.tracks.crossings:
+        split = crossing.kind == EventKind.CUSP
+        yield Event(
+            -1,
+            EventKind(crossing.kind.value),
+            course.steps[crossing.link],
+            course.steps[crossing.link + 1],
+            0.5 * (crossing.before + crossing.after),
+            crossing.branches,
+            EventStatus.UNRESOLVED if split else EventStatus.PROVED,
+            {
+                "bracket": [crossing.before, crossing.after],
+                "x": crossing.x,
+                "creates": crossing.creates,
+                "unproved_around": list(crossing.unproved),
+            },
+        )
+
+
+def _captures(course: Course) -> Iterator[Event]:
+    """The attractor that the trial ends in is on another branch."""
+    for link in range(len(course.steps) - 1):
+        first, last = course.attractor(link), course.attractor(link + 1)
+        stretches = course.stretches(link)
+        if first is None or last is None or first == last or not stretches:
+            continue
+        place = _bisect_capture(course, stretches, first, last)
+        low, high, into = place
+        yield Event(
+            -1,
+            EventKind.CAPTURE,
+            course.steps[link],
+            course.steps[link + 1],
+            0.5 * (low + high),
+            (first, into),
+            EventStatus.LOCATED,
+            {"bracket": [low, high], "from_branch": first, "into_branch": into, "ends_on_branch": last},
+        )
+
+
+def _bisect_capture(course: Course, stretches: list[Stretch], first: int, last: int) -> tuple[float, float, int]:
+    """Where on the line the trial's attractor leaves branch `first`, and for which branch."""
+    ends: list[tuple[Stretch, float, int | None]] = []
+    for stretch in stretches:
+        ends.append((stretch, stretch.before, course.attractor_at(stretch, stretch.before)))
+        ends.append((stretch, stretch.after, course.attractor_at(stretch, stretch.after)))
+    known = [(stretch, s, branch) for stretch, s, branch in ends if branch is not None]
+    for (one, low, from_branch), (two, high, into) in zip(known[:-1], known[1:], strict=True):
+        if from_branch == first and into != first:
+            if one is not two:
+                return low, high, into
+            return _bisect_within(course, one, low, high, first, into)
+    return 0.0, 1.0, last
+
+
+def _bisect_within(
+    course: Course, stretch: Stretch, low: float, high: float, first: int, into: int
+) -> tuple[float, float, int]:
+    while high - low > _BRACKET:
+        middle = 0.5 * (low + high)
+        branch = course.attractor_at(stretch, middle)
+        if branch is None:
+            break
+        if branch == first:
+            low = middle
+        else:
+            high, into = middle, branch
+    return low, high, into
+
+
+def _readout_crossings(course: Course) -> Iterator[Event]:
+    """A fixed point crosses the readout's threshold."""
+    if course.trial is None or course.trial.threshold is None:
+        return
+    threshold = course.trial.threshold
+    for stretch in course.tracks.stretches:
+        for i, branch in enumerate(stretch.roots):
+            start, end = stretch.start.roots[i, 0] - threshold, stretch.end.roots[i, 0] - threshold
+            if start * end < 0 or (end == 0 and start != 0):
+                low, high = _bisect_crossing(course, stretch, threshold)
+                yield Event(
+                    -1,
+                    EventKind.READOUT_CROSSING,
+                    course.steps[stretch.link],
+                    course.steps[stretch.link + 1],
+                    0.5 * (low + high),
+                    (branch,),
+                    EventStatus.LOCATED,
+                    {"bracket": [low, high], "threshold": threshold, "upwards": bool(start < end)},
+                )
+
+
+def _bisect_crossing(course: Course, stretch: Stretch, threshold: float) -> tuple[float, float]:
+    """A fixed point is at the threshold where f(threshold) = 0; so no fixed point is needed to find where."""
+    low, high = stretch.before, stretch.after
+    sign = _field(course, stretch, low, threshold) > 0
+    while high - low > _BRACKET:
+        middle = 0.5 * (low + high)
+        if (_field(course, stretch, middle, threshold) > 0) == sign:
+            low = middle
+        else:
+            high = middle
+    return low, high
+
+
+def _field(course: Course, stretch: Stretch, s: float, kappa: float) -> float:
+    circuit = course.network_at(stretch.link, s).latent()
+    assert isinstance(circuit, RankOneCircuit)
+    return float(circuit.f(kappa))
+
+
+def _loss_drops(course: Course) -> Iterator[Event]:
+    losses = course.losses
+    if losses.loss is None or len(losses.loss) == 0:
+        return
+    for drop in loss_drops(losses.steps, losses.loss):
+        evidence = {"loss_before": drop.loss_before, "loss_after": drop.loss_after}
+        yield Event(-1, EventKind.LOSS_DROP, drop.before, drop.after, None, (), EventStatus.LOCATED, evidence)
+
+
+def _oscillations(course: Course) -> Iterator[Event]:
+    losses = course.losses
+    if losses.loss is None or len(losses.loss) == 0:
+        return
+    for found in oscillations(losses.steps, losses.loss):
+        evidence = {
+            "alternations": found.alternations,
+            "amplitude": found.amplitude,
+            "period": found.period,
+            "correlation": found.correlation,
+        }
+        yield Event(-1, EventKind.OSCILLATION, found.before, found.after, None, (), EventStatus.LOCATED, evidence)
+
+
+def _no_learning_zones(course: Course) -> Iterator[Event]:
+    """The gradient is gone to the end of the run and the trial was captured by a basin with the wrong output."""
+    losses = course.losses
+    if losses.loss is None or len(losses.loss) == 0:
+        return
+    gone = stagnation(losses.steps, losses.loss, losses.grad_norm)
+    capture = None if gone is None else wrong_capture(course, gone)
+    if gone is None or capture is None:
+        return
+    evidence = {
+        "metrics": gone.metrics,
+        "loss": gone.loss,
+        "grad_norm": gone.grad_norm,
+        **capture,
+    }
+    branches = (capture["from_branch"], capture["into_branch"])
+    yield Event(
+        -1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence
+    )
+
+
+def wrong_capture(course: Course, gone: Stagnation) -> dict[str, Any] | None:
+    """How the trial was captured before a stagnation; None if it was not, or if its output is not wrong.
+
+    It ends on another branch, at every checkpoint of the stagnation, than at the last checkpoint before it; or, if it
+    was captured earlier than the gradient vanished, the loss has been higher ever since. Wrong is the other side of the
+    readout's threshold than before the capture; without a threshold capture alone counts.
+    """
+    inside = [e for e, step in enumerate(course.steps) if step >= gone.before]
+    earlier = [e for e, step in enumerate(course.steps) if step < gone.before]
+    ends = {course.attractor(e) for e in inside}
+    if not inside or not earlier or None in ends or len(ends) != 1:
+        return None
+    (into,) = ends
+    reference = next((e for e in reversed(earlier) if course.attractor(e) != into), None)
+    if reference is None or course.attractor(reference) is None:
+        return None
+    if reference != earlier[-1] and not _loss_rose(course, course.steps[reference], gone):
+        return None
+    before, after = _end(course, reference), _end(course, inside[0])
+    threshold = None if course.trial is None else course.trial.threshold
+    if threshold is not None and (before - threshold) * (after - threshold) > 0:
+        return None
+    return {
+        "captured_between": [course.steps[reference], course.steps[reference + 1]],
+        "from_branch": course.attractor(reference),
+        "into_branch": into,
+        "attractor_before": before,
+        "attractor_after": after,
+        "threshold": threshold,
+    }
+
+
+def _loss_rose(course: Course, step: int, gone: Stagnation) -> bool:
+    losses = course.losses
+    assert losses.loss is not None
+    then = losses.loss[losses.steps <= step]
+    return len(then) > 0 and gone.loss > float(then[-1])
+
+
+def _end(course: Course, e: int) -> float:
+    """Where the trial ends at checkpoint `e`, which is known."""
+    assert course.walks is not None
+    index = course.walks[e].attractor
+    assert index is not None
+    return float(course.points[e].fixed_points[index].x[0])
+
+
+_DETECTORS: tuple[Callable[[Course], Iterator[Event]], ...] = (
+    _structural,
+    _captures,
+    _readout_crossings,
+    _loss_drops,
+    _oscillations,
+    _no_learning_zones,
+)

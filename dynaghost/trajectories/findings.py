@@ -1,0 +1,160 @@
+"""Everything that was found about a run, as data: what is stored, drawn and told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dynaghost.errors import DynaghostError
+from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
+from dynaghost.systems.low_rank import RankOneCircuit
+from dynaghost.trajectories.branches import Branch, Tracks
+from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.events import Event
+from dynaghost.trajectories.homotopy import Link
+from dynaghost.trajectories.pairs import PairTrack
+from dynaghost.trajectories.trial import Trial
+from dynaghost.trajectories.verdict import Verdict
+
+if TYPE_CHECKING:
+    import networkx
+    import pandas
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What was analyzed.
+
+    Attributes
+    ----------
+    source, axis, order : str
+        Where the checkpoints come from, what they count, and the order found.
+    equation, guess : str
+        Which equation was analyzed, and which array of a file was taken for what.
+    notes : tuple of str
+        What was left out or assumed.
+    time : str
+        "flow" or "map".
+    dim, units : int
+        Dimensions of the latent circuit, and units of the network.
+    leak : float or None
+    trial : Trial or None
+    """
+
+    source: str
+    axis: str
+    order: str
+    equation: str
+    guess: str
+    notes: tuple[str, ...]
+    time: str
+    dim: int
+    units: int
+    leak: float | None
+    trial: Trial | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive checkpoints analyzed in one task: what a store keeps, and a resumed run does not compute again.
+
+    `links` lead from each checkpoint to the next, the last one into the next batch (none from the last checkpoint).
+    """
+
+    steps: tuple[int, ...]
+    points: tuple[SlowPoints, ...]
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that was found about a run.
+
+    Attributes
+    ----------
+    description : Description
+    steps : tuple of int
+        Of the checkpoints.
+    files : tuple of str
+    circuits : tuple of RankOneCircuit
+        One a checkpoint.
+    points : tuple of SlowPoints
+        One a checkpoint.
+    tracks : Tracks
+        Branches, and the branch of every point.
+    pairs : tuple of PairTrack
+        The complex pair of every branch that is a ghost somewhere.
+    starts : tuple of (float, int or None), or None
+        κ(0) of the trial, and the branch it ends on, at every checkpoint; None without a trial.
+    losses : Losses
+    events : tuple of Event
+    verdicts : tuple of Verdict
+        One a loss drop.
+    structural : tuple of int
+        Id of the event of every crossing of `tracks`.
+    """
+
+    description: Description
+    steps: tuple[int, ...]
+    files: tuple[str, ...]
+    circuits: tuple[RankOneCircuit, ...] = field(repr=False)
+    points: tuple[SlowPoints, ...] = field(repr=False)
+    tracks: Tracks = field(repr=False)
+    pairs: tuple[PairTrack, ...] = field(repr=False)
+    starts: tuple[tuple[float, int | None], ...] | None = field(repr=False)
+    losses: Losses = field(repr=False)
+    events: tuple[Event, ...]
+    verdicts: tuple[Verdict, ...]
+    structural: tuple[int, ...] = field(repr=False)
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        return self.tracks.branches
+
+    @cached_property
+    def graph(self) -> "networkx.DiGraph":
+        """Branch segments and events as nodes (`trajectories.graph`)."""
+        from dynaghost.trajectories.graph import event_graph
+
+        span = (self.steps[0], self.steps[-1])
+        return event_graph(self.branches, self.events, self.verdicts, self.structural, span)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dict a slow point and checkpoint, as in `analysis.json`."""
+        for step, points, labels in zip(self.steps, self.points, self.tracks.labels, strict=True):
+            yield from _point_rows(step, points, labels.roots + labels.ghosts)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """One row a slow point and checkpoint.
+
+        Raises
+        ------
+        DynaghostError
+            If pandas, the extra `dynaghost[pandas]`, is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise DynaghostError("to_dataframe: expected pandas, got none: pip install 'dynaghost[pandas]'") from error
+        return pandas.DataFrame(list(self.rows()))
+
+
+def _point_rows(step: int, points: SlowPoints, branches: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    for point, branch in zip(points.points, branches, strict=True):
+        yield {
+            "step": step,
+            "kind": point.kind.value,
+            "x": [float(v) for v in point.x],
+            "branch": branch,
+            **(_of_fixed_point(point) if isinstance(point, FixedPoint) else _of_ghost(point)),
+            "certificate": point.certificate.value,
+            "radius": point.radius,
+        }
+
+
+def _of_fixed_point(point: FixedPoint) -> dict[str, Any]:
+    return {"speed": 0.0, "stability": point.stability, "degenerate": point.degenerate, "passage_time": None}
+
+
+def _of_ghost(point: Ghost) -> dict[str, Any]:
+    return {"speed": point.speed, "stability": None, "degenerate": False, "passage_time": point.passage_time}

@@ -1,0 +1,181 @@
+"""One trial of the task at each checkpoint: the states it visits, the attractor it ends in, the time it takes to escape.
+
+A trial is simulated with the map and its leak. Where the leak is not known, the flow decides, which in one dimension
+needs no simulation: κ moves towards the next fixed point in the direction of f.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynaghost.errors import DynaghostError
+from dynaghost.kernels import trials as kernel
+from dynaghost.slowpoints.records import FixedPoint
+from dynaghost.systems.base import Array
+from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneCircuit
+
+LONGEST = 200_000
+"""Iterations after which a trial that is not at rest is given up."""
+
+# A trial has arrived where it is this close to a fixed point, relative to 1 + |x|.
+_ARRIVED = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is simulated at every checkpoint.
+
+    Attributes
+    ----------
+    x0 : float or ndarray (units,)
+        The network's initial state: of all units, or of each.
+    steps : int or None
+        Iterations; None until at rest.
+    delay : float or None
+        The task's delay, in τ.
+    threshold : float or None
+        The readout's, on κ.
+    """
+
+    x0: float | Array
+    steps: int | None = None
+    delay: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a trial does at one checkpoint.
+
+    Attributes
+    ----------
+    visited : ndarray (T,)
+        κ before the first iteration and after each.
+    attractor : int or None
+        Index of the fixed point it ends in, in increasing order; None where it did not come to rest at one.
+    """
+
+    visited: Array
+    attractor: int | None
+
+    @property
+    def start(self) -> float:
+        """κ(0)."""
+        return float(self.visited[0])
+
+
+def walk(network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial) -> Walk:
+    """Simulate a trial of a rank-one network.
+
+    Parameters
+    ----------
+    network : LowRankRNN
+        Of rank one.
+    fixed_points : tuple of FixedPoint
+        Of its circuit, in increasing order.
+    trial : Trial
+
+    Returns
+    -------
+    Walk
+
+    Raises
+    ------
+    DynaghostError
+        If `x0` has not one value, or one a unit.
+
+    Examples
+    --------
+    >>> from dynaghost.slowpoints import find_slow_points
+    >>> from dynaghost.systems import RankOneRNN
+    >>> network = RankOneRNN([1.0], [2.0], [0.0], leak=0.5)
+    >>> walk(network, find_slow_points(network).fixed_points, Trial(x0=-0.3)).attractor
+    0
+    """
+    circuit = network.latent()
+    assert isinstance(circuit, RankOneCircuit)
+    state = _state(network, trial)
+    places = np.array([point.x[0] for point in fixed_points])
+    if network.leak is None:
+        return _flow(circuit, places, float(circuit.project(state)[0]))
+    # Past the task's steps the trial goes on until at rest, to see where it ends.
+    if network.form is Form.CURRENT:
+        visited = _in_state_space(network, circuit, state)
+    else:
+        states = kernel.states_room(LONGEST)
+        count, _ = kernel.walk(*circuit.weights, network.leak, float(circuit.project(state)[0]), states)
+        visited = states[:count].copy()
+    seen = visited if trial.steps is None else visited[: trial.steps + 1]
+    return Walk(seen, _arrived(places, float(visited[-1])))
+
+
+def _state(network: LowRankRNN, trial: Trial) -> Array:
+    x0 = np.asarray(trial.x0, dtype=float)
+    if x0.ndim and x0.shape != (network.dim,):
+        raise DynaghostError(f"x0: expected one number or {network.dim}, one a unit, got an array of shape {x0.shape}")
+    return np.broadcast_to(x0, (network.dim,))
+
+
+def _arrived(places: Array, end: float) -> int | None:
+    if not len(places):
+        return None
+    nearest = int(np.argmin(np.abs(places - end)))
+    return nearest if abs(places[nearest] - end) <= _ARRIVED * (1 + abs(end)) else None
+
+
+def _flow(circuit: RankOneCircuit, places: Array, kappa: float) -> Walk:
+    """Without a leak: the flow moves monotonically to the next fixed point."""
+    f = float(circuit.taylor(np.float64(kappa), 0)[0])
+    ahead = np.flatnonzero(places > kappa) if f > 0 else np.flatnonzero(places < kappa)
+    if f == 0 or not len(ahead):
+        return Walk(np.array([kappa]), _arrived(places, kappa))
+    end = int(ahead[0] if f > 0 else ahead[-1])
+    return Walk(np.linspace(kappa, places[end], 200), end)
+
+
+def _in_state_space(network: LowRankRNN, circuit: RankOneCircuit, state: Array) -> Array:
+    """Current form: a start beside the plane h = mκ + b decays onto it, and is not the circuit's until then."""
+    kappas = [float(circuit.project(state)[0])]
+    for _ in range(LONGEST):
+        new = network.step(state)
+        kappas.append(float(circuit.project(new)[0]))
+        if np.max(np.abs(new - state)) <= 4e-16 * (1 + np.max(np.abs(new))):
+            break
+        state = new
+    return np.array(kappas)
+
+
+def escape_time(circuit: RankOneCircuit, start: float, threshold: float) -> float:
+    """∫dκ/f(κ) from κ(0) to the readout's threshold, in τ; infinite if the flow never gets there.
+
+    Parameters
+    ----------
+    circuit : RankOneCircuit
+    start, threshold : float
+
+    Examples
+    --------
+    >>> from dynaghost.systems import RankOneRNN
+    >>> free = RankOneRNN([0.0], [1.0], [20.0]).latent()
+    >>> round(escape_time(free, 0.0, 0.5), 6) == round(math.log(2), 6)
+    True
+    """
+    from scipy.integrate import quad
+
+    if start == threshold:
+        return 0.0
+    grid = np.linspace(start, threshold, 2001)
+    values = circuit.taylor(grid, 0)[0]
+    direction = math.copysign(1.0, threshold - start)
+    if np.any(values * direction <= 0):
+        return math.inf
+    # The slowest place is where an adaptive rule needs help.
+    slowest = grid[int(np.argmin(np.abs(values)))]
+    ends = sorted({start, threshold, float(slowest)}, reverse=threshold < start)
+    pieces = [quad(lambda k: 1 / float(circuit.taylor(np.float64(k), 0)[0]), a, b, limit=500)[0] for a, b in _pairs(ends)]
+    return float(sum(pieces))
+
+
+def _pairs(ends: list[float]) -> list[tuple[float, float]]:
+    return list(zip(ends[:-1], ends[1:], strict=True))

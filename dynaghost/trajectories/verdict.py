@@ -1,0 +1,250 @@
+"""Which events explain each drop of the loss: through a bifurcation, through a ghost, both or neither, and how sure.
+
+Only events whose bracket shares more than an endpoint with the drop's window count, and, where a trial is known, only
+slow points that the trial can feel: within the larger of 10 % of the visited set's diameter and, for a ghost, its reach.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from dynaghost.slowpoints.records import Certificate, Kind
+from dynaghost.systems.base import Array, Time
+from dynaghost.trajectories.course import Course
+from dynaghost.trajectories.events import Event, EventKind
+from dynaghost.trajectories.homotopy import LinkStatus
+from dynaghost.trajectories.pairs import PairTrack
+from dynaghost.trajectories.trial import escape_time
+
+SHARE = 0.1
+"""Share of the visited set's diameter within which a slow point is relevant."""
+GROWTH = 1.25
+"""Factor by which a passage time must change across the window to count."""
+LEAST_PASSAGE = 1.0
+"""Passage time, in τ (1/leak iterations), that it must have at one end of the window."""
+
+_BIFURCATIONS = (EventKind.SADDLE_NODE, EventKind.PITCHFORK, EventKind.CUSP)
+
+
+class Answer(StrEnum):
+    """What explains a drop."""
+
+    GHOST = "ghost"
+    BIFURCATION = "bifurcation"
+    BOTH = "both"
+    NONE = "none"
+    UNDECIDED = "undecided"
+
+
+class Grade(StrEnum):
+    """`proved`: the fixed points at the window's checkpoints are proved complete. `found`: they are not."""
+
+    PROVED = "proved"
+    FOUND = "found"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What explains one drop of the loss.
+
+    Attributes
+    ----------
+    before, after : int or float
+        The drop, in steps of the loss curve.
+    loss_before, loss_after : float
+    verdict : Answer
+    grade : Grade
+    events : tuple of int
+        Ids of the events that explain it.
+    evidence : dict
+        Window, margins, times and what was left out, ready for JSON.
+    """
+
+    before: float
+    after: float
+    loss_before: float
+    loss_after: float
+    verdict: Answer
+    grade: Grade
+    events: tuple[int, ...]
+    evidence: dict[str, Any]
+
+
+def judge(course: Course, events: Sequence[Event]) -> tuple[Verdict, ...]:
+    """A verdict for every drop among the events of a run."""
+    return tuple(_judge(course, events, drop) for drop in events if drop.kind is EventKind.LOSS_DROP)
+
+
+def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
+    enclosing = course.enclosing(drop.before, drop.after)
+    if enclosing is None:
+        evidence: dict[str, Any] = {"because": "the checkpoints do not enclose the drop"}
+        return _verdict(drop, Answer.UNDECIDED, Grade.FOUND, (), evidence)
+    window = _Window(course, *enclosing)
+    inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
+    bifurcations, far = _split(window, [e for e in inside if e.kind in _BIFURCATIONS])
+    emergences, far_too = _split(window, [e for e in inside if e.kind is EventKind.GHOST_EMERGENCE])
+    consumed = {branch for event in bifurcations for branch in event.branches}
+    pairs = [change for track in course.pairs if (change := _pair(window, track)) is not None]
+    moved = [pair for pair in pairs if pair["counts"] and pair["branch"] not in consumed]
+    ghosts = [event for event in emergences if not consumed.intersection(event.branches)]
+    crossings = [event for event in inside if event.kind is EventKind.READOUT_CROSSING]
+    doubts = _doubts(window)
+    answer = _answer(bool(doubts), bool(bifurcations), bool(ghosts or moved))
+    evidence = {
+        "window": [window.first, window.last],
+        "fixed_points": [len(course.points[e].fixed_points) for e in (window.low, window.high)],
+        "ghosts": [len(course.points[e].ghosts) for e in (window.low, window.high)],
+        "pairs": pairs,
+        "readout_crossings": [event.id for event in crossings],
+        "left_out": [{"event": event.id, "distance": distance} for event, distance in far + far_too],
+        "visited": window.range,
+        "relevance": "within reach of the trial" if window.visited is not None else "no trial known: all of state space",
+        **_escape(window),
+    }
+    if doubts:
+        evidence["because"] = "; ".join(doubts)
+    explaining = tuple(sorted(event.id for event in (*bifurcations, *ghosts, *crossings)))
+    return _verdict(drop, answer, _grade(window), explaining, evidence)
+
+
+def _verdict(drop: Event, answer: Answer, grade: Grade, ids: tuple[int, ...], evidence: dict[str, Any]) -> Verdict:
+    loss_before, loss_after = drop.evidence["loss_before"], drop.evidence["loss_after"]
+    return Verdict(drop.before, drop.after, loss_before, loss_after, answer, grade, ids, evidence)
+
+
+def _answer(doubtful: bool, bifurcation: bool, ghost: bool) -> Answer:
+    if doubtful:
+        return Answer.UNDECIDED
+    if bifurcation:
+        return Answer.BOTH if ghost else Answer.BIFURCATION
+    return Answer.GHOST if ghost else Answer.NONE
+
+
+class _Window:
+    """A drop widened to the checkpoints `low` … `high` that enclose it, and the states that the trial visits there."""
+
+    def __init__(self, course: Course, low: int, high: int) -> None:
+        self.course, self.low, self.high = course, low, high
+        self.first, self.last = course.steps[low], course.steps[high]
+        self.visited: Array | None = None
+        if course.walks is not None:
+            self.visited = np.unique(np.concatenate([course.walks[e].visited for e in self.checkpoints]))
+
+    @property
+    def checkpoints(self) -> range:
+        return range(self.low, self.high + 1)
+
+    @property
+    def range(self) -> list[float] | None:
+        return None if self.visited is None else [float(self.visited[0]), float(self.visited[-1])]
+
+    def distance(self, x: float) -> float:
+        """From `x` to the nearest visited state; 0 where no trial is known."""
+        return 0.0 if self.visited is None else float(np.min(np.abs(self.visited - x)))
+
+    def near(self, distance: float, reach: float = 0.0) -> bool:
+        if self.visited is None:
+            return True
+        return distance <= max(SHARE * float(self.visited[-1] - self.visited[0]), reach)
+
+
+def _split(window: _Window, events: Sequence[Event]) -> tuple[list[Event], list[tuple[Event, float]]]:
+    """Events that the trial can feel, and those too far away with their distance."""
+    near, far = [], []
+    for event in events:
+        distances = [(window.distance(event.evidence["x"]), 0.0), *_places(window, event)]
+        if any(window.near(distance, reach) for distance, reach in distances):
+            near.append(event)
+        else:
+            far.append((event, min(distance for distance, _ in distances)))
+    return near, far
+
+
+def _places(window: _Window, event: Event) -> list[tuple[float, float]]:
+    """Distance and reach of the event's points at every checkpoint of the window."""
+    course, found = window.course, []
+    for branch in event.branches:
+        track = next((t for t in course.pairs if t.branch == branch), None)
+        for e in window.checkpoints:
+            at = course.tracks.branches[branch].at(course.steps[e])
+            if at is None:
+                continue
+            kind, x = at
+            reach = 0.0
+            if kind is Kind.GHOST:
+                pair = None if track is None else track.at(course.steps[e])
+                reach = pair[0].imag if pair is not None else _width(window, e, branch)
+            found.append((window.distance(x), reach))
+    return found
+
+
+def _width(window: _Window, e: int, branch: int) -> float:
+    """√(μ/a), a ghost's half-width where its pair is not known."""
+    labels = window.course.tracks.labels[e].ghosts
+    ghost = window.course.points[e].ghosts[labels.index(branch)]
+    return float(np.sqrt(ghost.speed / ghost.curvature)) if ghost.curvature > 0 else 0.0
+
+
+def _pair(window: _Window, track: PairTrack) -> dict[str, Any] | None:
+    """How the passage time of a pair changes across the window, and whether that counts; None where it is not known."""
+    ends = [track.at(window.first), track.at(window.last)]
+    known = [end for end in ends if end is not None]
+    if not known:
+        return None
+    near = any(
+        window.near(window.distance(pair[0].real), pair[0].imag)
+        for step in (window.course.steps[e] for e in window.checkpoints)
+        if (pair := track.at(step)) is not None
+    )
+    times = [None if end is None else end[1] for end in ends]
+    # Where the pair could not be followed to one end, it is beyond reach there: its passage takes no time.
+    low, high = sorted(0.0 if t is None else t for t in times)
+    long_enough = high >= LEAST_PASSAGE * _unit(window)
+    counts = near and long_enough and (low == 0 or high / low >= GROWTH)
+    return {
+        "branch": track.branch,
+        "passage_time": times,
+        "z": [None if end is None else [end[0].real, end[0].imag] for end in ends],
+        "relevant": near,
+        "counts": counts,
+    }
+
+
+def _unit(window: _Window) -> float:
+    """One τ in the units of passage times."""
+    circuit = window.course.circuits[window.low]
+    return 1.0 if circuit.time is Time.FLOW or circuit.leak is None else 1.0 / circuit.leak
+
+
+def _doubts(window: _Window) -> list[str]:
+    """What keeps a verdict from being given."""
+    course = window.course
+    doubts = [
+        f"a point at {course.steps[e]} has no decided certificate"
+        for e in window.checkpoints
+        if any(point.certificate is Certificate.UNDECIDED for point in course.points[e].fixed_points)
+        or not course.points[e].complete
+    ]
+    for e in range(window.low, window.high):
+        status = course.links[e].status
+        if status is not LinkStatus.FOLLOWED:
+            doubts.append(f"the line from {course.steps[e]} to {course.steps[e + 1]} could not be followed: {status}")
+    return doubts
+
+
+def _grade(window: _Window) -> Grade:
+    complete = all(window.course.points[e].complete for e in window.checkpoints)
+    return Grade.PROVED if complete else Grade.FOUND
+
+
+def _escape(window: _Window) -> dict[str, Any]:
+    """The trial's escape time at both ends of the window, beside the task's delay; in τ."""
+    course, trial = window.course, window.course.trial
+    if course.walks is None or trial is None or trial.threshold is None:
+        return {}
+    times = [escape_time(course.circuits[e], course.walks[e].start, trial.threshold) for e in (window.low, window.high)]
+    return {"escape_time": [t if np.isfinite(t) else None for t in times], "delay": trial.delay}
