@@ -6,10 +6,12 @@ import sys
 import time
 import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dynaghost.checkpoints.recognize import recognize
 from dynaghost.checkpoints.run import load_run
 from dynaghost.errors import CheckpointError
 
@@ -296,6 +298,17 @@ def test_damaged_tables(tmp_path, content):
         load_run(tmp_path)
 
 
+def test_the_half_line_of_a_stopped_run_is_left_out(tmp_path):
+    write(tmp_path, ["step_10.npz", "step_20.npz"])
+    (tmp_path / "metrics.csv").write_text("step,loss,grad_norm\n10,1,2\n20,0.")
+    np.testing.assert_array_equal(load_run(tmp_path).metrics.steps, [10])
+    (tmp_path / "metrics.csv").write_text("step,loss\n10,1\n20,0.5")
+    np.testing.assert_array_equal(load_run(tmp_path).metrics.steps, [10, 20])
+    (tmp_path / "metrics.csv").unlink()
+    (tmp_path / "metrics.jsonl").write_text('{"step": 10, "loss": 1}\n{"step": 20, "lo')
+    np.testing.assert_array_equal(load_run(tmp_path).metrics.steps, [10])
+
+
 def test_json_lines_and_npz(tmp_path):
     write(tmp_path, ["step_10.npz", "step_20.npz"])
     (tmp_path / "metrics.jsonl").write_text('{"step": 10, "loss": 1}\n\n{"step": 20, "loss": NaN, "grad_norm": 2}\n')
@@ -360,6 +373,15 @@ def test_run_json_says_all_of_it(tmp_path):
     assert (settings.task_steps, settings.trial_steps) == (40, None)
     assert settings.origin["leak"] == "run.json"
     assert settings.origin["time"] == "default"
+
+
+def test_the_recorded_run_of_the_paper():
+    run = load_run(Path(__file__).parents[1] / "data" / "fig3a_ghost")
+    assert (run.axis, steps(run)[0], steps(run)[-1], run.notes) == ("epoch", 0, 500_000, ())
+    assert len(run.metrics) > len(run)
+    found = recognize(run.checkpoints[-1].read(), run.settings, run.checkpoints[-1].file)
+    assert found.equation == "rate form, rank 1, 100 units: x ← (1 − 0.5)·x + 0.5·tanh(m n x + b)"
+    assert found.notes == ()
 
 
 def test_arguments_beat_run_json_and_say_so(tmp_path):

@@ -150,7 +150,10 @@ def _csv_records(path: Path) -> Iterable[Mapping[str, Any]]:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             table = csv.reader(stream)
             names = [name.strip().lower() for name in next(table, [])]
-            for row in table:
+            for row, is_last in _with_last(table):
+                if is_last and len(row) < len(names):
+                    # A run that was stopped leaves half a line.
+                    return
                 if len(row) > len(names):
                     raise CheckpointError(
                         f"{path}: line {table.line_num}: expected {len(names)} values, got {len(row)}"
@@ -160,11 +163,22 @@ def _csv_records(path: Path) -> Iterable[Mapping[str, Any]]:
         raise CheckpointError(f"{path}: expected a table of comma-separated values, got {error}") from error
 
 
+def _with_last(rows: Iterable[list[str]]) -> Iterable[tuple[list[str], bool]]:
+    """Rows that are not empty, and whether each is the last."""
+    before = None
+    for row in filter(None, rows):
+        if before is not None:
+            yield before, False
+        before = row
+    if before is not None:
+        yield before, True
+
+
 def _jsonl_records(path: Path) -> Iterable[Mapping[str, Any]]:
     try:
         with open(path, encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
-                if line.strip():
+                if line.strip() and (line.endswith("\n") or line.rstrip().endswith("}")):
                     yield _lower(json.loads(line), path, number)
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, CheckpointError):

@@ -248,14 +248,25 @@ def _oriented(
     file: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """m (units, K), n (K, units), b (units,), and what was turned for it."""
-    if m.ndim == 1 and n.ndim == 1:
-        m, n = m[:, None], n[None, :]
-    elif m.ndim == 1:
-        m = m[:, None]
-    elif n.ndim == 1:
-        n = n[None, :]
     fixed = rows or settings.transpose or {"m", "n"} <= set(settings.mapping or {})
     shapes = f"{names['m']} {m.shape}, {names['n']} {n.shape}" + ("" if b is None else f", {names['b']} {b.shape}")
+    m, n = m[:, None] if m.ndim == 1 else m, n[None, :] if n.ndim == 1 else n
+    _check_pair(m, n, bool(fixed), shapes, file)
+    turned = ""
+    if m.shape[0] < m.shape[1]:
+        m, turned = m.T, f"; {names['m']} transposed to {m.T.shape}"
+    if n.shape[1] < n.shape[0]:
+        n, turned = n.T, f"{turned}; {names['n']} transposed to {n.T.shape}"
+    if rows != settings.transpose:
+        m, n = n.T, m.T
+    b = np.zeros(len(m)) if b is None else b.ravel()
+    if b.shape != (len(m),):
+        raise CheckpointError(f"{file}: expected a bias of {len(m)} units, got {shapes}: {_WAYS_OUT}")
+    return m, n, b, turned
+
+
+def _check_pair(m: np.ndarray, n: np.ndarray, fixed: bool, shapes: str, file: str) -> None:
+    """Refuse shapes that make no W, and square ones unless names or options say which way they stand."""
     if m.ndim != 2 or n.ndim != 2 or 0 in m.shape or sorted(m.shape) != sorted(n.shape):
         raise CheckpointError(
             f"{file}: expected shapes (units, K) and (K, units) or (units, K), got {shapes}: {_WAYS_OUT}"
@@ -265,19 +276,6 @@ def _oriented(
             f"{file}: expected fewer columns than units, got square {shapes}, which have no orientation: {_WAYS_OUT} "
             "for m (units, K) and n (K, units), or say transpose (--transpose)"
         )
-    turned = ""
-    if m.shape[0] != m.shape[1]:
-        units = max(m.shape)
-        if m.shape[0] != units:
-            m, turned = m.T, f"; {names['m']} transposed to {m.T.shape}"
-        if n.shape[1] != units:
-            n, turned = n.T, f"{turned}; {names['n']} transposed to {n.T.shape}"
-    if rows != settings.transpose:
-        m, n = n.T, m.T
-    b = np.zeros(len(m)) if b is None else b.ravel()
-    if b.shape != (len(m),):
-        raise CheckpointError(f"{file}: expected a bias of {len(m)} units, got {shapes}: {_WAYS_OUT}")
-    return m, n, b, turned
 
 
 def _build(m: np.ndarray, n: np.ndarray, b: np.ndarray, settings: Settings, file: str) -> tuple[LowRankRNN, list[str]]:
