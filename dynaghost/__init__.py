@@ -1,1 +1,77 @@
-"""x"""
+"""dynaghost: did a recurrent network learn through a bifurcation or through a ghost?
+
+>>> import dynaghost as dg
+>>> dg.find_slow_points(dg.SaddleNode(0.01)).ghosts[0].speed
+0.01
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Name → module, loaded at first use: `import dynaghost` stays light.
+_HOMES = {
+    "Analysis": "analysis",
+    "analyze": "analysis",
+    "load_analysis": "analysis",
+    "load_run": "checkpoints.run",
+    "Run": "checkpoints.run",
+    "as_system": "checkpoints.recognize",
+    "find_slow_points": "slowpoints.find",
+    "FixedPoint": "slowpoints.records",
+    "Ghost": "slowpoints.records",
+    "SlowPoints": "slowpoints.records",
+    "Certificate": "slowpoints.records",
+    "LowRankRNN": "systems.low_rank",
+    "RankOneRNN": "systems.low_rank",
+    "SaddleNode": "systems.toy",
+    "System": "systems.base",
+    "ScalarSystem": "systems.base",
+    "Trial": "trajectories.trial",
+    "Event": "trajectories.events",
+    "Verdict": "trajectories.verdict",
+    "DynaghostError": "errors",
+    "CheckpointError": "errors",
+    "StoreError": "errors",
+}
+_MODULES = {"plot": "views.plot"}
+
+if TYPE_CHECKING:
+    from dynaghost.analysis import Analysis as Analysis
+    from dynaghost.analysis import analyze as analyze
+    from dynaghost.analysis import load_analysis as load_analysis
+    from dynaghost.checkpoints.recognize import as_system as as_system
+    from dynaghost.checkpoints.run import Run as Run
+    from dynaghost.checkpoints.run import load_run as load_run
+    from dynaghost.errors import CheckpointError as CheckpointError
+    from dynaghost.errors import DynaghostError as DynaghostError
+    from dynaghost.errors import StoreError as StoreError
+    from dynaghost.slowpoints.find import find_slow_points as find_slow_points
+    from dynaghost.slowpoints.records import Certificate as Certificate
+    from dynaghost.slowpoints.records import FixedPoint as FixedPoint
+    from dynaghost.slowpoints.records import Ghost as Ghost
+    from dynaghost.slowpoints.records import SlowPoints as SlowPoints
+    from dynaghost.systems.base import ScalarSystem as ScalarSystem
+    from dynaghost.systems.base import System as System
+    from dynaghost.systems.low_rank import LowRankRNN as LowRankRNN
+    from dynaghost.systems.low_rank import RankOneRNN as RankOneRNN
+    from dynaghost.systems.toy import SaddleNode as SaddleNode
+    from dynaghost.trajectories.events import Event as Event
+    from dynaghost.trajectories.trial import Trial as Trial
+    from dynaghost.trajectories.verdict import Verdict as Verdict
+    from dynaghost.views import plot as plot
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"dynaghost.{_MODULES[name]}")
+    if name in _HOMES:
+        return getattr(import_module(f"dynaghost.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'dynaghost' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,6 +1,7 @@
-"""The whole flow, from the checkpoints of a training run to what explains each drop of its loss. Read this file first."""
+"""The whole flow, from the checkpoints of a run to what explains each drop of its loss. Read this file first."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from os import PathLike
 from typing import Any
 
@@ -154,7 +155,9 @@ def _batches(
             batches[i] = batch
     missing = [i for i in range(len(starts)) if i not in batches]
     # One checkpoint more than the batch's own, for the link into the next batch.
-    tasks = [(i, steps[starts[i] : starts[i] + BATCH + 1], networks[starts[i] : starts[i] + BATCH + 1]) for i in missing]
+    tasks = [
+        (i, steps[starts[i] : starts[i] + BATCH + 1], networks[starts[i] : starts[i] + BATCH + 1]) for i in missing
+    ]
     for i, batch in _computed(tasks, n_jobs):
         batches[i] = batch
         if keep is not None:
@@ -199,7 +202,7 @@ def _course(
     run: Run,
 ) -> Course:
     circuits = tuple(_circuit(network) for network in networks)
-    odd = [odd_along(a.weights, b.weights) for a, b in zip(circuits[:-1], circuits[1:], strict=True)]
+    odd = [odd_along(a.weights, b.weights) for a, b in pairwise(circuits)]
     tracks = track(steps, points, links, odd)
     pairs = follow_pairs(steps, circuits, points, tracks.branches, [labels.ghosts for labels in tracks.labels])
     trial = _trial(run.settings)

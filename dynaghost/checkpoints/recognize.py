@@ -126,6 +126,28 @@ def as_system(
     >>> as_system({"m": [1.0, 2.0], "n": [0.5, 0.5], "b": [0.0, 0.1]}, leak=0.5).dim
     2
     """
+    return recognize_source(
+        source, mapping=mapping, transpose=transpose, form=form, scale=scale, leak=leak, time=time
+    ).system
+
+
+def recognize_source(
+    source: str | PathLike[str] | Mapping[str, Any],
+    *,
+    mapping: Mapping[str, str] | None = None,
+    transpose: bool | None = None,
+    form: str | None = None,
+    scale: float | None = None,
+    leak: float | None = None,
+    time: str | None = None,
+) -> Recognized:
+    """`as_system` with how the system was made of the weights; the parameters and errors are the same.
+
+    Examples
+    --------
+    >>> recognize_source({"m": [1.0, 2.0], "n": [0.5, 0.5], "b": [0.0, 0.1]}, leak=0.5).guess
+    'm (2,) as m, n (2,) as n, b (2,) as b'
+    """
     if isinstance(source, Mapping):
         file, contents, described = "the dict", from_mapping(source, "the dict"), {}
     elif isinstance(source, str | PathLike):
@@ -135,7 +157,7 @@ def as_system(
         raise CheckpointError(f"expected a checkpoint file or a dict of arrays, got {type(source).__name__}")
     given = {"mapping": dict(mapping) if mapping else None, "transpose": transpose, "form": form, "scale": scale}
     settings, _ = resolve({**given, "leak": leak, "time": time}, described, hyper_parameters(contents.scalars, file))
-    return recognize(contents.arrays, settings, file).system
+    return recognize(contents.arrays, settings, file)
 
 
 def unwrap(arrays: Arrays, file: str) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Complex fixed points of f(κ) = −κ + Σ nᵢ tanh(mᵢκ + bᵢ): Newton from a start, and continuation between weights.
 
-With T = tanh u and S = sech² u, tanh(u + iv) = (T + i·S·sin v cos v)/(1 − S·sin² v): one real tanh and one sine a neuron.
+With T = tanh u and S = sech² u, tanh(u + iv) = (T + i·S·sin v cos v)/(1 − S·sin² v): one real tanh a neuron.
 These are estimates in float64, not proofs.
 """
 

@@ -4,10 +4,11 @@ Only the zeros of f' need covering, since between them f is monotone and the sig
 
 1. If Σ max(nm, 0) < 1 then f' < 0 everywhere: one root, nothing to cover.
 2. March from 0 to the right, then (b → −b mirrors the line) to the left. At each centre one tanh a neuron gives the
-   Taylor polynomial of f to order 5; its remainder over |h| ≤ r is below h⁶·min(A Σ|n|m⁶, B e^{2 max(m) r} Σ|n|m⁶ sech²),
-   A = sup|tanh⁽⁶⁾|/6!, B = sup|tanh⁽⁶⁾/sech²|/6!. The piece is divided, without another tanh, until f' or f'' has a
-   proved sign on each part; if that fails, r is halved. Stop where Σ max(nm, 0)·(sech² beyond) < 1, past which f' < 0.
-3. Between parts on which f' has opposite signs lies a run on which f' is monotone, and in it exactly one critical point.
+   Taylor polynomial of f to order 5; its remainder over |h| ≤ r is below
+   h⁶·min(A Σ|n|m⁶, B e^{2 max(m) r} Σ|n|m⁶ sech²), A = sup|tanh⁽⁶⁾|/6!, B = sup|tanh⁽⁶⁾/sech²|/6!.
+   The piece is divided, without another tanh, until f' or f'' has a proved sign on each part; if that fails, r is
+   halved. Stop where Σ max(nm, 0)·(sech² beyond) < 1, past which f' < 0.
+3. Between parts with opposite signs of f' lies a run on which f' is monotone, and in it exactly one critical point.
    Halley's iteration finds it, and |f(x*) − f(x)| ≤ |f'(x)|²/min|f''| decides the sign of f there.
 4. Between neighbouring critical points with f of opposite signs lies exactly one root, enclosed by Newton–Kantorovich.
 
@@ -243,7 +244,7 @@ def _join(left, left_count, right, right_count, parts):
 
 @njit(error_model="numpy", cache=True)
 def _runs(parts, count, criticals, margins):
-    """The runs that hold a critical point, into `criticals`, and the least margins; −1 if the list contradicts itself."""
+    """The runs that hold a critical point, into `criticals`, and the least margins; −1 if the list is inconsistent."""
     found = 0
     sign = -1.0
     held = -1
@@ -273,7 +274,7 @@ def _runs(parts, count, criticals, margins):
 
 @njit(error_model="numpy", cache=True)
 def _critical(m, b, powers, row, error0, error1):
-    """Halley's iteration on f' inside the run of `row`; fills X, F, SLOPE, CURVE. Returns the certified sign of f or 0."""
+    """Halley's iteration on f' in the run of `row`; fills X, F, SLOPE, CURVE. Returns the certified sign of f, or 0."""
     low, high = row[LOW], row[HIGH]
     up = row[BEND] > 0.0
     x = row[X]
@@ -293,7 +294,7 @@ def _critical(m, b, powers, row, error0, error1):
         new = x + move
         if not low < new < high:
             new = 0.5 * (low + high)
-        if abs(new - x) <= 2.0 * U * abs(x) or step > 2 and abs(f1) <= 8.0 * error1:
+        if abs(new - x) <= 2.0 * U * abs(x) or (step > 2 and abs(f1) <= 8.0 * error1):
             break
         x = new
     # f' is monotone in the run, so f changes by at most |f'|·|x* − x| between x and the critical point x*.
@@ -325,7 +326,7 @@ def _root(m, b, powers, row, error0, error1, curve):
     low, high = row[LEFT], row[RIGHT]
     up = row[SLOPE] > 0.0
     x = row[X]
-    for step in range(100):
+    for _ in range(100):
         f, f1 = value_and_slope(m, b, powers[0], powers[1], x)
         row[X], row[F], row[SLOPE] = x, f, f1
         if abs(f) <= error0:
@@ -531,9 +532,7 @@ def _structure(m, n, b, e, previous, work, counts, criticals, roots, margins, cr
         found, counts[e, 2], kept = _cover(flipped, bias, units, powers, magnitudes, largest, cover, critical, margin)
     if found < 0:
         return UNDECIDED
-    count = _resolve(
-        flipped, bias, units, powers, magnitudes, found, kept, cover[3], critical, signs, root, margin
-    )
+    count = _resolve(flipped, bias, units, powers, magnitudes, found, kept, cover[3], critical, signs, root, margin)
     if count < 0:
         return UNDECIDED
     counts[e, 0], counts[e, 1] = found, count

@@ -7,14 +7,15 @@ powers nᵢmᵢʲ by 6u at most; the product by u and N additions by (N − 1)u 
 with balls. Additions may be reordered by the compiler (and nothing else may), which is what lets them vectorize.
 """
 
+from typing import Any
+
 from numba import njit, types
 from numba.extending import intrinsic
 
 from dynaghost.kernels.elementary import fma, tanh_sech2
 
 
-@intrinsic
-def add(typing_context, a, b):
+def _add(typing_context, a, b):
     """a + b in a sum whose order the compiler may choose; for compiled code only."""
     signature = types.float64(types.float64, types.float64)
 
@@ -22,6 +23,9 @@ def add(typing_context, a, b):
         return builder.fadd(*arguments, flags=("reassoc",))
 
     return signature, codegen
+
+
+add: Any = intrinsic(_add)
 
 
 @njit(error_model="numpy", cache=True)

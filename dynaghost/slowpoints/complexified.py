@@ -93,7 +93,7 @@ def estimated_passage_time(value: float, curvature: float, time: Time, leak: flo
 def passage(
     system: ScalarSystem, x: float, value: float, curvature: float
 ) -> tuple[complex | None, float, PassageFrom]:
-    """The pair of a ghost at `x` with f = `value` and ½f'' = `curvature`, its passage time, and where that comes from."""
+    """The pair of a ghost at `x` with f = `value` and ½f'' = `curvature`, its passage time, and its source."""
     found = pair_near(system, x, math.sqrt(abs(value) / abs(curvature)))
     if found is None:
         estimate = estimated_passage_time(value, curvature, system.time, system.leak)

@@ -92,7 +92,9 @@ class _Piece:
     sign: int
 
 
-def _pieces(line: Line, lower: float, upper: float, budget: int) -> tuple[list[_Piece], list[tuple[float, float]], bool]:
+def _pieces(
+    line: Line, lower: float, upper: float, budget: int
+) -> tuple[list[_Piece], list[tuple[float, float]], bool]:
     pieces: list[_Piece] = []
     gaps: list[tuple[float, float]] = []
     stops = [lower, *(x for x in line.system.landmarks() if lower < x < upper and _decided(line, x)), upper]
@@ -225,7 +227,8 @@ def _with_sign(line: Line, critical: Critical) -> Critical:
 
 def _between(line: Line, before: Critical, after: Critical) -> Root:
     """The one root between two critical points with f of opposite signs: bisect until f' has a sign, then Newton."""
-    assert before.sign is not None and after.sign is not None
+    assert before.sign is not None
+    assert after.sign is not None
     a, b = before.upper, after.lower
     if line.sign(0, a) != before.sign or line.sign(0, b) != after.sign:
         # Between the critical point and the nearest float: the root and its twin are closer than floats are.

@@ -59,9 +59,7 @@ def find_scalar(system: ScalarSystem, *, budget: int = BUDGET) -> SlowPoints:
     return _by_balls(system, budget)
 
 
-def find_circuits(
-    circuits: Sequence[RankOneCircuit], *, carry: bool = True, budget: int = BUDGET
-) -> list[SlowPoints]:
+def find_circuits(circuits: Sequence[RankOneCircuit], *, carry: bool = True, budget: int = BUDGET) -> list[SlowPoints]:
     """`find_scalar` for many circuits of one size, in one compiled loop.
 
     Parameters
@@ -121,7 +119,13 @@ def _points(circuit: RankOneCircuit, rows: Structures, e: int, budget: int) -> S
         m, n, _ = circuit.weights
         bound = kernel.TANH_SECOND * float(np.abs(n) @ m**2) * (1 + 1e-9)
     ghosts = [
-        _ghost(circuit, row[kernel.X], row[kernel.F], row[kernel.CURVE], (error_value, abs(row[kernel.SLOPE]) + error_slope, bound))
+        _ghost(
+            circuit,
+            row[kernel.X],
+            row[kernel.F],
+            row[kernel.CURVE],
+            (error_value, abs(row[kernel.SLOPE]) + error_slope, bound),
+        )
         for row in rows.criticals[e, :critical].tolist()
         if row[kernel.F] * row[kernel.CURVE] > 0
     ]
@@ -167,9 +171,7 @@ def _multipliers(system: ScalarSystem, eigenvalues: Array) -> Array | None:
     return None if system.leak is None else 1 + system.leak * eigenvalues
 
 
-def _ghost(
-    system: ScalarSystem, x: float, f: float, curve: float, bounds: tuple[float, float, float]
-) -> Ghost:
+def _ghost(system: ScalarSystem, x: float, f: float, curve: float, bounds: tuple[float, float, float]) -> Ghost:
     """The record of a minimum of |f| at `x`, with f'' = `curve`.
 
     `bounds`: on the error of `f`, on |f'(x)|, and on |f''| everywhere.

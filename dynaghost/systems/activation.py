@@ -21,7 +21,7 @@ def tanh_taylor(u: Array, order: int) -> list[Array]:
     >>> [float(c) for c in tanh_taylor(np.float64(0.0), 3)]
     [0.0, 1.0, -0.0, -0.3333333333333333]
     """
-    coefficients = [_tanh(u)]
+    coefficients: list[Any] = [_tanh(u)]
     if order >= 1:
         coefficients.append(_sech2(u, coefficients[0]))
     for k in range(1, order):

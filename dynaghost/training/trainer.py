@@ -97,9 +97,9 @@ def train(
         "seed": seed,
         "rounding_seed": rounding_seed,
         "save_every": save_every if save_steps is None else None,
-        "save_steps": saves if save_steps is not None else None,
+        "save_steps": epochs_text(saves) if save_steps is not None else None,
         "metrics_every": metrics_every if metrics_steps is None else None,
-        "metrics_steps": records if metrics_steps is not None else None,
+        "metrics_steps": epochs_text(records) if metrics_steps is not None else None,
         "dtype": dtype,
         "format": format,
     }
@@ -134,6 +134,29 @@ def parse_epochs(text: str) -> tuple[int, ...]:
     (0, 5, 10, 12, 13, 14, 20)
     """
     return tuple(sorted({epoch for part in text.split(",") for epoch in _parse_part(part, text)}))
+
+
+def epochs_text(epochs: Iterable[int]) -> str:
+    """Epochs as the text that `parse_epochs` reads, in few words.
+
+    Examples
+    --------
+    >>> epochs_text([0, 10, 20, 21, 22, 30])
+    '0:20:10,21,22,30'
+    >>> parse_epochs(epochs_text([0, 10, 20, 21, 22, 30]))
+    (0, 10, 20, 21, 22, 30)
+    """
+    left, parts = sorted(set(epochs)), []
+    while left:
+        step = left[1] - left[0] if len(left) > 1 else 1
+        length = next((i for i in range(1, len(left)) if left[i] - left[i - 1] != step), len(left))
+        if length > 2:
+            parts.append(f"{left[0]}:{left[length - 1]}:{step}")
+        else:
+            length = 1
+            parts.append(str(left[0]))
+        left = left[length:]
+    return ",".join(parts)
 
 
 def _parse_part(part: str, text: str) -> Iterable[int]:

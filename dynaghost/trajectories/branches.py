@@ -231,7 +231,9 @@ class _Tracker:
 
     def result(self) -> Tracks:
         branches = [Branch(b, tuple(s for s in self.segments if s.branch == b)) for b in range(self.next_id)]
-        return Tracks(tuple(self.steps), tuple(branches), tuple(self.crossings), tuple(self.labels), tuple(self.stretches))
+        return Tracks(
+            tuple(self.steps), tuple(branches), tuple(self.crossings), tuple(self.labels), tuple(self.stretches)
+        )
 
     def _arrive(self) -> None:
         step, now = self.steps[len(self.labels)], self.points[len(self.labels)]

@@ -60,16 +60,13 @@ class Course:
 
     def attractor(self, e: int) -> int | None:
         """Branch of the fixed point in which the trial ends at checkpoint `e`; None where it is not known."""
-        if self.walks is None or self.walks[e].attractor is None:
-            return None
-        return self.tracks.labels[e].roots[self.walks[e].attractor]
+        index = None if self.walks is None else self.walks[e].attractor
+        return None if index is None else self.tracks.labels[e].roots[index]
 
     def network_at(self, link: int, s: float) -> LowRankRNN:
         """The network at `s` on the straight line after checkpoint `link`."""
         first, second = self.networks[link], self.networks[link + 1]
-        m, n, b = (
-            u + s * (v - u) for u, v in ((first.m, second.m), (first.n, second.n), (first.b, second.b))
-        )
+        m, n, b = (u + s * (v - u) for u, v in ((first.m, second.m), (first.n, second.n), (first.b, second.b)))
         return LowRankRNN(m, n, b, leak=first.leak, time=first.time, form=first.form)
 
     def stretches(self, link: int) -> list[Stretch]:
@@ -94,4 +91,4 @@ class Course:
         """Indices of the checkpoints that enclose [before, after]; None where the run does not reach so far."""
         low = int(np.searchsorted(self.steps, before, side="right")) - 1
         high = int(np.searchsorted(self.steps, after, side="left"))
-        return (low, high) if 0 <= low and high < len(self.steps) else None
+        return (low, high) if low >= 0 and high < len(self.steps) else None

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.branches import Stretch
@@ -128,7 +131,7 @@ def _bisect_capture(course: Course, stretches: list[Stretch], first: int, last: 
         ends.append((stretch, stretch.before, course.attractor_at(stretch, stretch.before)))
         ends.append((stretch, stretch.after, course.attractor_at(stretch, stretch.after)))
     known = [(stretch, s, branch) for stretch, s, branch in ends if branch is not None]
-    for (one, low, from_branch), (two, high, into) in zip(known[:-1], known[1:], strict=True):
+    for (one, low, from_branch), (two, high, into) in pairwise(known):
         if from_branch == first and into != first:
             if one is not two:
                 return low, high, into
@@ -189,7 +192,7 @@ def _bisect_crossing(course: Course, stretch: Stretch, threshold: float) -> tupl
 def _field(course: Course, stretch: Stretch, s: float, kappa: float) -> float:
     circuit = course.network_at(stretch.link, s).latent()
     assert isinstance(circuit, RankOneCircuit)
-    return float(circuit.f(kappa))
+    return float(circuit.taylor(np.float64(kappa), 0)[0])
 
 
 def _loss_drops(course: Course) -> Iterator[Event]:
@@ -231,9 +234,7 @@ def _no_learning_zones(course: Course) -> Iterator[Event]:
         **capture,
     }
     branches = (capture["from_branch"], capture["into_branch"])
-    yield Event(
-        -1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence
-    )
+    yield Event(-1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence)
 
 
 def wrong_capture(course: Course, gone: Stagnation) -> dict[str, Any] | None:

@@ -17,8 +17,9 @@ from dynaghost.trajectories.trial import Trial
 from dynaghost.trajectories.verdict import Verdict
 
 if TYPE_CHECKING:
-    import networkx
     import pandas
+
+    from dynaghost.trajectories.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Findings:
         return self.tracks.branches
 
     @cached_property
-    def graph(self) -> "networkx.DiGraph":
+    def graph(self) -> "Graph":
         """Branch segments and events as nodes (`trajectories.graph`)."""
         from dynaghost.trajectories.graph import event_graph
 

@@ -1,7 +1,7 @@
 """Branches and events as one directed graph: segments of branches and events are nodes, in the order of training."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import networkx as nx
 
@@ -10,6 +10,8 @@ from dynaghost.trajectories.branches import Branch, Relation
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.verdict import Verdict
 
+Graph: TypeAlias = "nx.DiGraph"
+
 
 def event_graph(
     branches: Sequence[Branch],
@@ -17,7 +19,7 @@ def event_graph(
     verdicts: Sequence[Verdict],
     structural: Sequence[int],
     span: tuple[int, int],
-) -> nx.DiGraph:
+) -> Graph:
     """The event graph of a run.
 
     Parameters
@@ -50,7 +52,7 @@ def event_graph(
     return graph
 
 
-def flattened(graph: nx.DiGraph) -> nx.DiGraph:
+def flattened(graph: Graph) -> Graph:
     """The same graph with attributes that GraphML can hold: lists as text, and nothing where there is None."""
     plain = nx.DiGraph()
     for node, attributes in graph.nodes(data=True):
@@ -60,17 +62,17 @@ def flattened(graph: nx.DiGraph) -> nx.DiGraph:
     return plain
 
 
-def write_graphml(graph: nx.DiGraph, path: Any) -> None:
+def write_graphml(graph: Graph, path: Any) -> None:
     """The graph as GraphML."""
     nx.write_graphml(flattened(graph), path)
 
 
-def node_link(graph: nx.DiGraph) -> dict[str, Any]:
+def node_link(graph: Graph) -> dict[str, Any]:
     """The graph as a dict for JSON, in networkx's node-link form."""
     return nx.node_link_data(graph, edges="edges")
 
 
-def from_node_link(data: dict[str, Any]) -> nx.DiGraph:
+def from_node_link(data: dict[str, Any]) -> Graph:
     """The graph that `node_link` wrote."""
     return nx.node_link_graph(data, directed=True, multigraph=False, edges="edges")
 
@@ -95,7 +97,7 @@ def _event_attributes(event: Event) -> dict[str, Any]:
 
 
 def _add_segment(
-    graph: nx.DiGraph,
+    graph: Graph,
     branch: Branch,
     i: int,
     events: Sequence[Event],
@@ -125,7 +127,7 @@ def _add_segment(
         graph.add_edge(name, f"e{died.id}", relation=segment.died[1].value)
 
 
-def _link_other(graph: nx.DiGraph, branches: Sequence[Branch], event: Event) -> None:
+def _link_other(graph: Graph, branches: Sequence[Branch], event: Event) -> None:
     relation = {EventKind.CAPTURE: "captures", EventKind.READOUT_CROSSING: "crosses"}.get(event.kind)
     if relation is None:
         return
@@ -134,13 +136,13 @@ def _link_other(graph: nx.DiGraph, branches: Sequence[Branch], event: Event) -> 
     graph.add_edge(f"e{event.id}", name, relation=relation)
 
 
-def _segment_at(graph: nx.DiGraph, branch: Branch, place: float) -> str:
+def _segment_at(graph: Graph, branch: Branch, place: float) -> str:
     names = [f"b{branch.id}.{i}" for i, s in enumerate(branch.segments) if s.kind is Kind.FIXED_POINT]
     inside = [name for name in names if graph.nodes[name]["first"] <= place <= graph.nodes[name]["last"]]
     return (inside or names)[0]
 
 
-def _link_drops(graph: nx.DiGraph, events: Sequence[Event], verdicts: Sequence[Verdict]) -> None:
+def _link_drops(graph: Graph, events: Sequence[Event], verdicts: Sequence[Verdict]) -> None:
     drops = [event for event in events if event.kind is EventKind.LOSS_DROP]
     for drop, verdict in zip(drops, verdicts, strict=True):
         graph.nodes[f"e{drop.id}"].update(verdict=verdict.verdict.value, grade=verdict.grade.value)

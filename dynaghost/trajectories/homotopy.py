@@ -229,16 +229,14 @@ def _bisect(
     cut = _cut(left, right, ends, np.flatnonzero(halve), found)
     halve &= np.array([side is not None for side in cut.sides])
     for row in np.flatnonzero(~proved & ~halve):
-        _record(left, right, row, alike[row], found[left.link[row]])
+        _record(left, right, int(row), alike[row], found[left.link[row]])
         found[left.link[row]].spent |= bool(spent[row])
     rows = np.flatnonzero(halve)
     first, second, between = left.take(rows), right.take(rows), cut.take(rows)
     return _interleave(first, between), _interleave(between, second)
 
 
-def _cut(
-    left: _Places, right: _Places, ends: tuple[Array, Array, Array], rows: Array, found: list[_Found]
-) -> _Places:
+def _cut(left: _Places, right: _Places, ends: tuple[Array, Array, Array], rows: Array, found: list[_Found]) -> _Places:
     """Structures near the middle of the stretches `rows`, where float64 decides them; None elsewhere."""
     cut = _room(left)
     for fraction in _CUTS:
@@ -259,11 +257,11 @@ def _cut(
 
 def _room(places: _Places) -> _Places:
     """Room for as many places, without structures."""
-    weights = tuple(w.copy() for w in places.weights)
+    m, n, b = (w.copy() for w in places.weights)
     return replace(
         places,
         s=places.s.copy(),
-        weights=weights,
+        weights=(m, n, b),
         margins=places.margins.copy(),
         sides=[None] * len(places.s),
     )
@@ -271,7 +269,8 @@ def _room(places: _Places) -> _Places:
 
 def _record(left: _Places, right: _Places, row: int, alike: bool, found: _Found) -> None:
     a, b = left.sides[row], right.sides[row]
-    assert a is not None and b is not None
+    assert a is not None
+    assert b is not None
     if alike:
         found.unproved.append((float(left.s[row]), float(right.s[row])))
     else:

@@ -99,7 +99,7 @@ def _extend(
     *,
     forward: bool,
 ) -> None:
-    """Continue every known pair to neighbouring checkpoints at which the branch has no slow point, or one without a pair."""
+    """Continue every known pair to checkpoints next to it at which the branch has no slow point, or no known pair."""
     move = 1 if forward else -1
     for start in sorted(known, reverse=not forward):
         e, z = start, known[start]
@@ -107,9 +107,7 @@ def _extend(
             at_next = branch.at(steps[e + move])
             if at_next is not None and at_next[0] is Kind.FIXED_POINT:
                 break
-            z, s = continue_pair(
-                *circuits[e].weights, *circuits[e + move].weights, z, _FIRST_STEP, _LEAST_STEP
-            )
+            z, s = continue_pair(*circuits[e].weights, *circuits[e + move].weights, z, _FIRST_STEP, _LEAST_STEP)
             if s < 1 or not z.imag > 1e-9 or _time(circuits[e + move], z) < _FAINT:
                 break
             e += move

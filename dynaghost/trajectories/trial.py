@@ -1,4 +1,4 @@
-"""One trial of the task at each checkpoint: the states it visits, the attractor it ends in, the time it takes to escape.
+"""One trial of the task at each checkpoint: the states it visits, the attractor it ends in, its escape time.
 
 A trial is simulated with the map and its leak. Where the leak is not known, the flow decides, which in one dimension
 needs no simulation: κ moves towards the next fixed point in the direction of f.
@@ -6,6 +6,7 @@ needs no simulation: κ moves towards the next fixed point in the direction of f
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -173,9 +174,7 @@ def escape_time(circuit: RankOneCircuit, start: float, threshold: float) -> floa
     # The slowest place is where an adaptive rule needs help.
     slowest = grid[int(np.argmin(np.abs(values)))]
     ends = sorted({start, threshold, float(slowest)}, reverse=threshold < start)
-    pieces = [quad(lambda k: 1 / float(circuit.taylor(np.float64(k), 0)[0]), a, b, limit=500)[0] for a, b in _pairs(ends)]
+    pieces = [
+        quad(lambda k: 1 / float(circuit.taylor(np.float64(k), 0)[0]), a, b, limit=500)[0] for a, b in pairwise(ends)
+    ]
     return float(sum(pieces))
-
-
-def _pairs(ends: list[float]) -> list[tuple[float, float]]:
-    return list(zip(ends[:-1], ends[1:], strict=True))

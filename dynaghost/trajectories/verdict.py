@@ -1,7 +1,7 @@
 """Which events explain each drop of the loss: through a bifurcation, through a ghost, both or neither, and how sure.
 
 Only events whose bracket shares more than an endpoint with the drop's window count, and, where a trial is known, only
-slow points that the trial can feel: within the larger of 10 % of the visited set's diameter and, for a ghost, its reach.
+slow points that it can feel: within the larger of 10 % of the visited set's diameter and, for a ghost, its reach.
 """
 
 from collections.abc import Sequence
@@ -102,7 +102,9 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
         "readout_crossings": [event.id for event in crossings],
         "left_out": [{"event": event.id, "distance": distance} for event, distance in far + far_too],
         "visited": window.range,
-        "relevance": "within reach of the trial" if window.visited is not None else "no trial known: all of state space",
+        "relevance": "within reach of the trial"
+        if window.visited is not None
+        else "no trial known: all of state space",
         **_escape(window),
     }
     if doubts:

@@ -1,0 +1,244 @@
+"""The command line: the only place that prints. Each command imports what it needs when it runs.
+
+Exit status: 0 if everything was read and done (`analyze`: whatever the verdicts), 1 if the input cannot be read or
+analyzed, 2 for wrong usage, 130 when interrupted (the same command then goes on where it was).
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dynaghost import __version__
+from dynaghost.errors import DynaghostError
+
+_EPILOG = (
+    "Exit status: 0 if everything was read and done, whatever the verdicts; 1 if the input cannot be read or analyzed; "
+    "2 for wrong usage; 130 when interrupted (the same command then goes on where it was)."
+)
+
+
+def main() -> None:
+    """Entry point of the `dynaghost` command."""
+    try:
+        status = commands.main(standalone_mode=False)
+    except DynaghostError as error:
+        click.echo(f"error: {error}", err=True)
+        status = 1
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("interrupted; the same command goes on from here", err=True)
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="dynaghost %(version)s")
+def commands() -> None:
+    """Did a recurrent network learn through a bifurcation or through a ghost?"""
+
+
+_MODEL_OPTIONS = (
+    click.option("--map", "mapping", metavar="m=NAME,…", help="Which array of a file is m, n and b."),
+    click.option("--transpose", is_flag=True, default=None, help="The file's connectivity acts on rows, r ← r W."),
+    click.option("--form", type=click.Choice(["rate", "current"]), help="tanh(W x + b), or W tanh(h) + b."),
+    click.option("--scale", type=float, help="Factor of the connectivity, such as 0.01 for W = m nᵀ/100."),
+    click.option("--leak", type=float, help="Δt/τ of the map x ← (1 − leak)·x + leak·tanh(…)."),
+    click.option("--time", type=click.Choice(["flow", "map"]), help="Whose eigenvalues and times are reported."),
+)
+_TRIAL_OPTIONS = (
+    click.option("--x0", metavar="VALUE|FILE.npy", help="A trial's initial state: of all units, or of each."),
+    click.option("--trial-steps", type=click.IntRange(1), help="Iterations of a trial. [default: until at rest]"),
+    click.option("--delay", type=float, help="The task's delay, in τ."),
+    click.option("--threshold", type=float, help="The readout's threshold, on κ."),
+)
+_RUN_OPTIONS = (
+    click.option("--metrics", type=click.Path(exists=True, dir_okay=False), help="Table of losses by epoch or step."),
+    click.option("--axis", type=click.Choice(["epoch", "step"]), help="What the checkpoints count."),
+    click.option("--pattern", help='Which files of the folder, such as "seed3/*.pt".'),
+    click.option("--every", type=click.IntRange(1), help="Analyze every K-th checkpoint."),
+    click.option("--from", "start", type=int, metavar="STEP", help="From this step on."),
+    click.option("--to", "stop", type=int, metavar="STEP", help="Up to this step, included."),
+)
+
+
+def _options(*groups: tuple[Callable[..., Any], ...]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Several groups of options as one decorator, in the order in which help shows them."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@commands.command()
+@click.argument("folder", type=click.Path(exists=True))
+@click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
+@click.option("--plots", is_flag=True, help="Draw the pictures too.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Workers; the answer is the same for any number.")
+@_options(_MODEL_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
+def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
+    """Slow points, events and verdicts of the checkpoints in FOLDER."""
+    from dynaghost import store
+    from dynaghost.analysis import analyze as analyze_run
+    from dynaghost.views.text import summary
+
+    run = _load(folder, options)
+    target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
+    with store.open_store(target, run) as kept, _progress(len(run)) as progress:
+        result = analyze_run(run, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
+    result.save(target)
+    click.echo(summary(result))
+    if plots:
+        _draw(result, target)
+    click.echo(f"\nresults in {target}")
+
+
+@commands.command()
+@click.argument("out", type=click.Path(exists=True, file_okay=False))
+def plot(out: str) -> None:
+    """Draw the pictures of the results in OUT."""
+    from dynaghost.analysis import load_analysis
+
+    _draw(load_analysis(out), Path(out))
+
+
+@commands.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@_options(_MODEL_OPTIONS)
+def inspect(file: str, **options: Any) -> None:
+    """What one checkpoint FILE holds, and its slow points."""
+    from dynaghost.checkpoints.formats import read_arrays
+    from dynaghost.checkpoints.recognize import recognize_source
+    from dynaghost.slowpoints.find import find_slow_points
+    from dynaghost.views.text import contents_text, slow_points_text
+
+    contents = read_arrays(file)
+    click.echo(contents_text(file, contents.format, contents.arrays, contents.scalars))
+    found = recognize_source(file, **_model(options))
+    for line in (f"equation: {found.equation}", f"weights: {found.guess}", *(f"note: {n}" for n in found.notes)):
+        click.echo(line)
+    click.echo(slow_points_text(find_slow_points(found.system), found.system.time))
+
+
+@commands.command()
+@click.argument("task", type=click.Choice(["delayed-activation"]))
+@click.option("--out", type=click.Path(file_okay=False), required=True, help="Folder to write.")
+@click.option("--rank", type=int, default=1, show_default=True)
+@click.option("--units", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--lr", type=float, required=True, help="Learning rate of plain gradient descent.")
+@click.option("--epochs", type=click.IntRange(1), required=True)
+@click.option("--seed", type=int, required=True, help="Of the initial weights.")
+@click.option("--rounding-seed", type=int, help="Start from weights that differ in the last bit.")
+@click.option("--save-every", type=click.IntRange(1), help="Epochs between checkpoints. [default: a hundredth of all]")
+@click.option("--save-at", metavar="EPOCHS", help="Exactly these, such as 0:500000:5000,33000 (start:stop:step).")
+@click.option("--metrics-every", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--metrics-at", metavar="EPOCHS", help="Exactly these, beside the checkpoints.")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), default="float64", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(["npz", "pt"]), default="npz", show_default=True)
+@click.option("--delay-steps", type=click.IntRange(1), default=20, show_default=True, help="Steps with target 0.")
+@click.option("--steps", type=click.IntRange(1), default=40, show_default=True, help="Steps in all.")
+@click.option("--leak", type=float, default=0.5, show_default=True)
+@click.option("--confidence", type=float, default=10.0, show_default=True, help="c of the output σ(c(κ − κ*)).")
+@click.option("--threshold", type=float, default=1.0, show_default=True, help="κ* of the output.")
+@click.option("--x0", type=float, default=-0.3, show_default=True, help="Initial state of all units.")
+def train(task: str, out: str, **options: Any) -> None:
+    """Train a network on TASK and write its checkpoints, losses and run.json."""
+    from dynaghost.training.task import DelayedActivation
+    from dynaghost.training.trainer import parse_epochs
+    from dynaghost.training.trainer import train as train_run
+
+    about = ("delay_steps", "steps", "leak", "threshold", "confidence", "x0")
+    with _progress(options["epochs"], "epoch", counts="total") as progress:
+        folder = train_run(
+            DelayedActivation(**{name: options[name] for name in about}),
+            out=out,
+            rank=options["rank"],
+            units=options["units"],
+            learning_rate=options["lr"],
+            epochs=options["epochs"],
+            seed=options["seed"],
+            rounding_seed=options["rounding_seed"],
+            save_every=options["save_every"],
+            save_steps=parse_epochs(options["save_at"]) if options["save_at"] else None,
+            metrics_every=options["metrics_every"],
+            metrics_steps=parse_epochs(options["metrics_at"]) if options["metrics_at"] else None,
+            dtype=options["dtype"],
+            format=options["file_format"],
+            progress=progress,
+        )
+    click.echo(f"trained on {task}: checkpoints, metrics.csv and run.json in {folder}")
+
+
+@commands.command()
+def info() -> None:
+    """Versions, and what this machine offers the compiled kernels."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from dynaghost.kernels.machine import describe
+
+    click.echo(f"dynaghost {__version__}, Python {platform.python_version()}, {platform.machine()}")
+    for name in ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matplotlib", "safetensors", "pandas"):
+        try:
+            click.echo(f"  {name} {version(name)}")
+        except PackageNotFoundError:
+            click.echo(f"  {name} not installed")
+    machine = describe()
+    click.echo(f"kernels: {machine['processor']} ({machine['vectors']}), kept in {machine['cache']}")
+
+
+def _load(folder: str, options: dict[str, Any]) -> Any:
+    from dynaghost.checkpoints.run import load_run
+
+    reading = {name: options[name] for name in ("metrics", "axis", "pattern")}
+    trial = {name: options[name] for name in ("trial_steps", "delay", "threshold")}
+    run = load_run(folder, **reading, **_model(options), **trial, x0=_initial_state(options["x0"]))
+    chosen = {name: options[name] for name in ("every", "start", "stop")}
+    return run.select(**chosen) if any(value is not None for value in chosen.values()) else run
+
+
+def _model(options: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: options[name] for name in ("transpose", "form", "scale", "leak", "time")}
+    return {**plain, "mapping": _mapping(options["mapping"])}
+
+
+def _mapping(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(role not in ("m", "n", "b", "W") or not equals or not name for role, equals, name in pairs):
+        raise click.BadParameter(f"expected m=NAME,n=NAME,b=NAME, got {text!r}", param_hint="--map")
+    return {role: name for role, _, name in pairs}
+
+
+def _initial_state(text: str | None) -> float | str | None:
+    if text is None or text.endswith(".npy"):
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"expected a number or a .npy file, got {text!r}", param_hint="--x0") from error
+
+
+def _draw(result: Any, target: Path) -> None:
+    from dynaghost.views.plot import figures
+
+    for path in figures(result, target):
+        click.echo(f"drew {path}")
+
+
+@contextmanager
+def _progress(total: int, unit: str = "checkpoint", *, counts: str = "more") -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, nothing when piped; called with how many more, or with the total so far."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=f" {unit}", disable=None, leave=False) as bar:
+        yield bar.update if counts == "more" else (lambda done: bar.update(done - bar.n))
