@@ -8,7 +8,9 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from dynaghost.version import VERSION
+
+__version__ = VERSION
 
 # Name → module, loaded at first use: `import dynaghost` stays light.
 _HOMES = {

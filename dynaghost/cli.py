@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from dynaghost import __version__
 from dynaghost.errors import DynaghostError
+from dynaghost.version import VERSION
 
 _EPILOG = (
     "Exit status: 0 if everything was read and done, whatever the verdicts; 1 if the input cannot be read or analyzed; "
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="dynaghost %(version)s")
+@click.version_option(VERSION, message="dynaghost %(version)s")
 def commands() -> None:
     """Did a recurrent network learn through a bifurcation or through a ghost?"""
 
@@ -86,13 +86,13 @@ def _options(*groups: tuple[Callable[..., Any], ...]) -> Callable[[Callable[...,
 @_options(_MODEL_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
-    from dynaghost import store
     from dynaghost.analysis import analyze as analyze_run
+    from dynaghost.store import open_store
     from dynaghost.views.text import summary
 
     run = _load(folder, options)
     target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
-    with store.open_store(target, run) as kept, _progress(len(run)) as progress:
+    with open_store(target, run) as kept, _progress(len(run)) as progress:
         result = analyze_run(run, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
     result.save(target)
     click.echo(summary(result))
@@ -185,7 +185,7 @@ def info() -> None:
 
     from dynaghost.kernels.machine import describe
 
-    click.echo(f"dynaghost {__version__}, Python {platform.python_version()}, {platform.machine()}")
+    click.echo(f"dynaghost {VERSION}, Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matplotlib", "safetensors", "pandas"):
         try:
             click.echo(f"  {name} {version(name)}")

@@ -15,6 +15,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("dynaghos
 # In the order of imports: a room, and a file in it, imports from what stands above. A file that is not named stands
 # where its room stands, and has no order inside it. The package's own __init__ is the top and may import anything.
 ROOMS = {
+    "version": "",
     "errors": "",
     "kernels": "",
     "systems": "base activation toy low_rank recurrent gated module trials",

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-
 from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.events import Event, EventKind
@@ -179,6 +178,7 @@ def contents_text(file: str, form: str, arrays: Mapping[str, Array], scalars: Ma
 
     Examples
     --------
+    >>> import numpy as np
     >>> print(contents_text("a.npz", "npz", {"m": np.ones(3)}, {"epoch": 7}))
     a.npz: npz
       m (3,) float64
@@ -219,7 +219,8 @@ def _fixed_point_line(point: FixedPoint, letter: str) -> str:
     if point.multipliers is not None:
         rates += f", multiplier {point.multipliers[0]:.4g}"
     why = f": {point.undecided_because}" if point.undecided_because else ""
-    return f"fixed point at {letter} = {point.x[0]:.6g} ± {point.radius:.1g}: {point.stability}, {rates} [{point.certificate}{why}]"
+    place = f"{letter} = {point.x[0]:.6g} ± {point.radius:.1g}"
+    return f"fixed point at {place}: {point.stability}, {rates} [{point.certificate}{why}]"
 
 
 def _ghost_line(ghost: Ghost, letter: str, time: Time) -> str:
