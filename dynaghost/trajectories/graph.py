@@ -147,7 +147,8 @@ def _link_drops(graph: Graph, events: Sequence[Event], verdicts: Sequence[Verdic
     for drop, verdict in zip(drops, verdicts, strict=True):
         graph.nodes[f"e{drop.id}"].update(verdict=verdict.verdict.value, grade=verdict.grade.value)
         for cause in verdict.events:
-            graph.add_edge(f"e{cause}", f"e{drop.id}", relation="explains", verdict=verdict.verdict.value)
+            labels = {"verdict": verdict.verdict.value, "grade": verdict.grade.value}
+            graph.add_edge(f"e{cause}", f"e{drop.id}", relation="explains", **labels)
 
 
 RELATIONS = tuple(relation.value for relation in Relation)
