@@ -109,6 +109,19 @@ def analyze(
     )
 
 
+def load_analysis(folder: str | PathLike[str]) -> Analysis:
+    """The analysis that `Analysis.save` wrote, equal to the last bit.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no finished analysis, or a damaged one.
+    """
+    from dynaghost.store import load
+
+    return load(folder, Analysis)
+
+
 def describe(run: Run, found: Recognized) -> Description:
     """What is analyzed, in words and numbers."""
     return Description(
@@ -123,6 +136,7 @@ def describe(run: Run, found: Recognized) -> Description:
         units=found.system.dim,
         leak=found.system.leak,
         trial=_trial(run.settings),
+        content=run.content_hash(),
     )
 
 

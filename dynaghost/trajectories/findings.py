@@ -40,6 +40,8 @@ class Description:
         Dimensions of the latent circuit, and units of the network.
     leak : float or None
     trial : Trial or None
+    content : str
+        `Run.content_hash`: equal for runs whose results are equal.
     """
 
     source: str
@@ -53,6 +55,7 @@ class Description:
     units: int
     leak: float | None
     trial: Trial | None
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,353 @@
+"""Results on disk: what a run's analysis keeps as it goes, so that it can be resumed, and what it found in the end.
+
+One SQLite file, one writer, one transaction a batch: a process that is killed loses no more than the batch it was at.
+The columns of the final tables are for people (`sqlite3 analysis.db "SELECT step, kind, x FROM point"`); their column
+`record` holds what restores each record to its last bit.
+"""
+
+import hashlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from dynaghost import tables
+from dynaghost.checkpoints.run import Run
+from dynaghost.codec import dumps, loads
+from dynaghost.errors import DynaghostError, StoreError
+from dynaghost.summary import plain, software, write_summary
+from dynaghost.trajectories.findings import Batch, Findings
+from dynaghost.trajectories.trial import Trial
+
+DATABASE = "analysis.db"
+FORMAT = 1
+"""Version of the database's tables."""
+
+# "dght", by which SQLite and `file` tell the database from those of other programs.
+_APPLICATION = 0x64676874
+_PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=DELETE", "synchronous=FULL")
+_CREATE = (
+    f"PRAGMA application_id={_APPLICATION}",
+    f"PRAGMA user_version={FORMAT}",
+    "CREATE TABLE store (key TEXT, description TEXT)",
+    "CREATE TABLE batch (number INTEGER PRIMARY KEY, first INTEGER, last INTEGER, record BLOB)",
+)
+_ELSEWHERE = "choose another folder (--out), or delete this one's results"
+
+F = TypeVar("F", bound=Findings)
+Folder = str | PathLike[str]
+
+
+class Store:
+    """The open database of a folder of results; made by `Store.open` or `open_store`.
+
+    A context manager. While it is open no other process reads or writes the database.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, Store.open(folder, "abc") as store:
+    ...     store.keep(0, Batch((0,), (), ()))
+    ...     store.batch(0), store.batch(1)
+    (Batch(steps=(0,), points=(), links=()), None)
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self._connection = path, connection
+
+    @classmethod
+    def open(cls, folder: Folder, key: str, *, description: Mapping[str, Any] | None = None) -> Self:
+        """Open the database of a folder, both made if need be.
+
+        Parameters
+        ----------
+        folder : path
+        key : str
+            Equal for analyses whose results are equal (`key_of`).
+        description : mapping, optional
+            What is analyzed, ready for JSON: with it the error can say what differs from what the folder holds.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds results of another key, is in use by another process, or holds a file of that name that
+            is no database of results.
+        """
+        path = _made(Path(folder)) / DATABASE
+        with _explained(path):
+            connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+            store = cls(path, connection)
+            try:
+                store._begin(key, dict(description or {}))
+            except BaseException:
+                connection.close()
+                raise
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database, which others can then open."""
+        self._connection.close()
+
+    def batch(self, i: int) -> Batch | None:
+        """Batch `i` if it was kept, else None: the `done=` of `analyze`.
+
+        Raises
+        ------
+        StoreError
+            If the database is damaged.
+        """
+        with _explained(self.path), _understood(self.path):
+            row = self._connection.execute("SELECT record FROM batch WHERE number = ?", (i,)).fetchone()
+            return None if row is None else loads(Batch, zlib.decompress(row[0]).decode())
+
+    def keep(self, i: int, batch: Batch) -> None:
+        """Keep batch `i` in one transaction, durable when this returns: the `keep=` of `analyze`.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        first, last = (batch.steps[0], batch.steps[-1]) if batch.steps else (None, None)
+        record = zlib.compress(dumps(batch).encode())
+        with _explained(self.path), self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?)", (i, first, last, record))
+
+    def finish(self, findings: Findings) -> None:
+        """Write the final tables in one transaction, in the place of earlier ones.
+
+        Raises
+        ------
+        StoreError
+            If they cannot be written.
+        """
+        with _explained(self.path), self._transaction():
+            for name, columns in tables.TABLES.items():
+                self._connection.execute(f"DROP TABLE IF EXISTS {name}")
+                self._connection.execute(f"CREATE TABLE {name} ({columns})")
+            for name, rows in tables.rows(findings):
+                self._insert(name, rows)
+
+    def _insert(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        places = ", ".join("?" * (tables.TABLES[table].count(",") + 1))
+        self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+
+    def _begin(self, key: str, description: dict[str, Any]) -> None:
+        for pragma in _PRAGMAS:
+            self._connection.execute(f"PRAGMA {pragma}")
+        with self._transaction():
+            if _holds_nothing(self._connection):
+                for statement in _CREATE:
+                    self._connection.execute(statement)
+                self._connection.execute("INSERT INTO store VALUES (?, ?)", (key, json.dumps(description)))
+            else:
+                _check_format(self._connection, self.path)
+                self._check_key(key, description)
+
+    def _check_key(self, key: str, description: dict[str, Any]) -> None:
+        held, text = self._connection.execute("SELECT key, description FROM store").fetchone()
+        if held != key:
+            raise StoreError(
+                f"{self.path}: expected results of this run with these settings, got those of another "
+                f"({_differences(json.loads(text), description)}): {_ELSEWHERE}"
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # With locking_mode=EXCLUSIVE the lock that this takes is held until the database is closed.
+        self._connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+
+def open_store(folder: Folder, run: Run) -> Store:
+    """The store of a run's analysis: `analyze(run, done=store.batch, keep=store.keep)` goes on where it stopped.
+
+    Parameters
+    ----------
+    folder : path
+        Of the results.
+    run : Run
+        Its files are read once, for `Run.content_hash`.
+
+    Raises
+    ------
+    StoreError
+        As `Store.open` does.
+    """
+    content, steps = run.content_hash(), [checkpoint.step for checkpoint in run]
+    given = run.settings
+    trial = None if given.x0 is None else Trial(given.x0, given.trial_steps, given.delay, given.threshold)
+    return Store.open(folder, key_of(content), description=_described(run.source, run.axis, steps, content, trial))
+
+
+def key_of(content: str) -> str:
+    """The key of a run's results, from its `content_hash`: another one for another version of the package too.
+
+    Examples
+    --------
+    >>> key_of("abc") == key_of("abc"), key_of("abc") == key_of("abd")
+    (True, False)
+    """
+    return hashlib.sha256(f"dynaghost {software()['dynaghost']} format {FORMAT} {content}".encode()).hexdigest()
+
+
+def save(findings: Findings, folder: Folder) -> None:
+    """Write a folder of results: `analysis.db`, `analysis.json`, `graph.graphml` and `graph.json`.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : path
+        Made if need be. Results of the same run in it are replaced.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds the results of another run or of other settings, is in use, or cannot be written.
+    """
+    about = findings.description
+    told = _described(about.source, about.axis, findings.steps, about.content, about.trial)
+    with Store.open(folder, key_of(about.content), description=told) as store:
+        store.finish(findings)
+        try:
+            write_summary(findings, Path(folder))
+        except OSError as error:
+            raise StoreError(f"{folder}: expected a folder that can be written, got {error}") from error
+
+
+def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignment]
+    """The findings that `save` wrote, equal to their last bit.
+
+    Parameters
+    ----------
+    folder : path
+    kind : type
+        `Findings`, or a subclass with the same fields.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no finished analysis, one of another format, or a damaged one, or is in use.
+    """
+    path = Path(folder) / DATABASE
+    if not path.is_file():
+        raise StoreError(f"{path}: expected the results of an analysis, got no such file")
+    # Not read-only: a journal that a killed process left has to be rolled back first.
+    address = f"{path.resolve().as_uri()}?mode=rw"
+    with _explained(path), closing(sqlite3.connect(address, timeout=0, uri=True)) as connection, _understood(path):
+        _check_format(connection, path)
+        _check_finished(connection, path)
+        return kind(**tables.fields(connection.execute))
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: expected a folder, or a place for one, got {error.strerror or error}") from error
+    return folder
+
+
+def _holds_nothing(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    (application,), (version,) = (
+        connection.execute(f"PRAGMA {p}").fetchone() for p in ("application_id", "user_version")
+    )
+    if application != _APPLICATION:
+        raise StoreError(f"{path}: expected results of dynaghost, got a database of something else: {_ELSEWHERE}")
+    if version != FORMAT:
+        raise StoreError(
+            f"{path}: expected results of format {FORMAT}, got format {version}, of another version of dynaghost: "
+            "analyze the run again into another folder (--out)"
+        )
+    (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        raise sqlite3.DatabaseError(state)
+
+
+def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'run'").fetchone() == (0,):
+        (kept,) = connection.execute("SELECT count(*) FROM batch").fetchone()
+        raise StoreError(
+            f"{path}: expected a finished analysis, got {kept} batch(es) of one that was interrupted: "
+            "the same command goes on where it was"
+        )
+
+
+def _described(source: str, axis: str, steps: Sequence[int], content: str, trial: Trial | None) -> dict[str, Any]:
+    """What is analyzed, by the names that an error calls it by."""
+    told = {
+        "dynaghost": software()["dynaghost"],
+        "source": source,
+        "axis": axis,
+        "checkpoints": len(steps),
+        "first": steps[0],
+        "last": steps[-1],
+        "weights and settings": content[:12],
+    }
+    names = ("x0", "steps", "delay", "threshold")
+    return told | {f"trial's {name}": None if trial is None else plain(getattr(trial, name)) for name in names}
+
+
+def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+    names = [name for name in ours if name in theirs and theirs[name] != ours[name]]
+    told = [f"{name} {_short(theirs[name])} there, {_short(ours[name])} here" for name in names]
+    return "; ".join(told) or "what differs is not known"
+
+
+def _short(value: Any) -> str:
+    return text if len(text := str(value)) <= 60 else f"{text[:57]}..."
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What goes wrong inside SQLite as a StoreError that names the file."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise _operational(path, error) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"{path}: expected a database of results, got a damaged or another file ({error}): {_ELSEWHERE}"
+        ) from error
+
+
+@contextmanager
+def _understood(path: Path) -> Iterator[None]:
+    """A record that cannot be read as a StoreError that names the file."""
+    try:
+        yield
+    except DynaghostError:
+        raise
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise StoreError(f"{path}: expected records of this version, got others ({error!r}): {_ELSEWHERE}") from error
+
+
+def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
+    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(
+            f"{path}: expected results that no other process uses, got a locked database: wait until the other one "
+            "ends, or choose another folder (--out)"
+        )
+    return StoreError(f"{path}: expected a database that can be read and written, got an error ({error})")

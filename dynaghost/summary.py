@@ -1,0 +1,214 @@
+"""What an analysis found, as the files that other programs read: `analysis.json` and the event graph.
+
+The same findings give the same bytes: nothing in these files tells when or by whom they were written.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.events import Event
+from dynaghost.trajectories.findings import Description, Findings
+from dynaghost.trajectories.trial import Trial
+from dynaghost.trajectories.verdict import Verdict
+
+SCHEMA = 1
+"""Version of `analysis.json`; `analysis.schema.json` describes it."""
+SUMMARY = "analysis.json"
+
+_SOFTWARE = ("dynaghost", "numpy", "scipy", "numba", "python-flint")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of `analysis.json`.
+
+    Examples
+    --------
+    >>> sorted(schema()["properties"])
+    ['checkpoints', 'events', 'points', 'run', 'schema', 'seed', 'software', 'verdicts']
+    """
+    return json.loads(files("dynaghost").joinpath("analysis.schema.json").read_text(encoding="utf-8"))
+
+
+@cache
+def software() -> dict[str, str]:
+    """Versions of dynaghost and of the libraries that its numbers come from."""
+    return {name: version(name) for name in _SOFTWARE}
+
+
+def document(findings: Findings) -> dict[str, Any]:
+    """What `analysis.json` holds; numbers that are not finite are None.
+
+    Parameters
+    ----------
+    findings : Findings
+
+    Returns
+    -------
+    dict
+        Of dicts, lists, texts, numbers, booleans and None.
+    """
+    found = {
+        "schema": SCHEMA,
+        "run": _run(findings.description, len(findings.steps)),
+        "software": software(),
+        "seed": 0,
+        "checkpoints": list(_checkpoints(findings)),
+        "points": list(findings.rows()),
+        "events": [_event(event) for event in findings.events],
+        "verdicts": [_verdict(verdict) for verdict in findings.verdicts],
+    }
+    return plain(found)
+
+
+def plain(value: Any) -> Any:
+    """The same value as JSON has it: no NumPy types, and None for what is not finite.
+
+    Examples
+    --------
+    >>> plain({"x": np.array([1.0, np.inf]), "n": np.int64(2)})
+    {'x': [1.0, None], 'n': 2}
+    """
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def whole(step: float) -> int | float:
+    """A step as an int where it is one.
+
+    Examples
+    --------
+    >>> whole(37000.0), whole(0.5)
+    (37000, 0.5)
+    """
+    return int(step) if float(step).is_integer() else float(step)
+
+
+def losses_at(losses: Losses, steps: tuple[int, ...]) -> Iterator[float | None]:
+    """The loss recorded at each of these steps; None where there is none, or where it is not finite.
+
+    Examples
+    --------
+    >>> list(losses_at(Losses(np.array([0.0, 10.0]), np.array([1.0, np.nan]), None), (0, 5, 10)))
+    [1.0, None, None]
+    """
+    known = {} if losses.loss is None else dict(zip(losses.steps.tolist(), losses.loss.tolist(), strict=True))
+    return (plain(known.get(float(step))) for step in steps)
+
+
+def write_summary(findings: Findings, folder: Path) -> None:
+    """`analysis.json`, `graph.graphml` and `graph.json`, each there as a whole or not at all.
+
+    Parameters
+    ----------
+    findings : Findings
+    folder : Path
+        Exists; one process writes to it.
+    """
+    from dynaghost.trajectories.graph import node_link, write_graphml
+
+    graphml = BytesIO()
+    write_graphml(findings.graph, graphml)
+    _replace(folder / SUMMARY, _text(document(findings)).encode())
+    _replace(folder / "graph.graphml", graphml.getvalue())
+    _replace(folder / "graph.json", _text(plain(node_link(findings.graph))).encode())
+
+
+def _run(description: Description, checkpoints: int) -> dict[str, Any]:
+    return {
+        "source": description.source,
+        "system": description.equation,
+        "time": description.time,
+        "dim": description.dim,
+        "coordinates": "latent",
+        "units": description.units,
+        "leak": description.leak,
+        "axis": description.axis,
+        "checkpoints": checkpoints,
+        "trial": None if description.trial is None else _trial(description.trial),
+    }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {"x0": trial.x0, "steps": trial.steps, "delay": trial.delay, "threshold": trial.threshold}
+
+
+def _checkpoints(findings: Findings) -> Iterator[dict[str, Any]]:
+    losses = losses_at(findings.losses, findings.steps)
+    for step, file, points, loss in zip(findings.steps, findings.files, findings.points, losses, strict=True):
+        yield {
+            "step": step,
+            "file": file,
+            "fixed_points": len(points.fixed_points),
+            "ghosts": len(points.ghosts),
+            "complete": points.complete,
+            "ghosts_complete": points.ghosts_complete,
+            "undecided": points.undecided,
+            "index_sum": points.index_sum,
+            "loss": loss,
+        }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "kind": event.kind.value,
+        "before": whole(event.before),
+        "after": whole(event.after),
+        "at": event.at,
+        "status": event.status.value,
+        "branches": event.branches,
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "before": whole(verdict.before),
+        "after": whole(verdict.after),
+        "loss_before": verdict.loss_before,
+        "loss_after": verdict.loss_after,
+        "verdict": verdict.verdict.value,
+        "grade": verdict.grade.value,
+        "events": verdict.events,
+        "evidence": verdict.evidence,
+    }
+
+
+def _text(found: dict[str, Any]) -> str:
+    """JSON with one entry of a list a line, for diffs and for people."""
+    parts = [f"{json.dumps(name)}: {_lines(value)}" for name, value in found.items()]
+    return "{" + ",\n ".join(parts) + "}\n"
+
+
+def _lines(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return "[\n  " + ",\n  ".join(_line(item) for item in value) + "]"
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with open(temporary, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(temporary, path)
