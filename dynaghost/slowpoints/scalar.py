@@ -127,7 +127,7 @@ def _points(circuit: RankOneCircuit, rows: Structures, e: int, budget: int) -> S
             (error_value, abs(row[kernel.SLOPE]) + error_slope, bound),
         )
         for row in rows.criticals[e, :critical].tolist()
-        if row[kernel.F] * row[kernel.CURVE] > 0
+        if row[kernel.F] * row[kernel.BEND] > 0
     ]
     return SlowPoints(
         fixed_points=tuple(fixed_points),
