@@ -41,7 +41,7 @@ class Description:
     leak : float or None
     trial : Trial or None
     content : str
-        `Run.content_hash`: equal for runs whose results are equal.
+        `Run.content_hash`, over steps, weights and settings: whose results a folder may hold.
     """
 
     source: str
