@@ -45,6 +45,11 @@ _PARTS = 512
 _RADII = 40
 # Part of |f'| or |f''| that a certificate keeps as margin, so that it can be carried to the next checkpoint.
 _SPARE = 0.04
+# The ends c + h of a piece are rounded, by less than 1e-8 of a part's width (a march has at most 2000 centres, so that
+# |c| < 1e6·r); the spare part of |f'| or |f''| covers that, if the margin gives up this much.
+_KEPT = 1.0 - 1e-5
+# A root's radius must be below this, relative to max(1, |κ|): where large weights cancel, balls do better.
+_SHARP = 1e-6
 
 
 @njit(error_model="numpy", cache=True)
@@ -148,11 +153,16 @@ def _divide(g, c, lower, upper, r, remainder, error1, error2, parts, count, stac
         v4 = abs(g4)
         slack0 = abs(v0) - (d * (abs(v1) + d * (v2 + d * (v3 + d * v4))) + rest1)
         if slack0 > _SPARE * abs(v0):
-            count = _emit(parts, count, c + low, c + high, 0.0, math.copysign(1.0, v0), slack0, np.nan)
+            count = _emit(parts, count, c + low, c + high, 0.0, math.copysign(1.0, v0), slack0 * _KEPT, np.nan)
         else:
             slack1 = abs(v1) - (d * (2.0 * v2 + d * (3.0 * v3 + d * 4.0 * v4)) + rest2)
             if slack1 > _SPARE * abs(v1):
+                slack1 *= _KEPT
                 at = h - v0 / v1
+                if low <= at <= high:
+                    # One more step on the polynomial costs nothing beside one over the neurons.
+                    value = g0 + at * (g1 + at * (g2 + at * (g3 + at * g4)))
+                    at -= value / (g1 + at * (2.0 * g2 + at * (3.0 * g3 + at * 4.0 * g4)))
                 guess = c + at if low <= at <= high else np.nan
                 count = _emit(parts, count, c + low, c + high, 1.0, math.copysign(1.0, v1), slack1, guess)
             elif d * 64.0 < r:
@@ -343,6 +353,8 @@ def _root(m, b, powers, row, error0, error1, curve):
         x = new
     row[RADIUS] = _enclosed(row[F], row[SLOPE], error0, error1, curve)
     x, radius = row[X], row[RADIUS]
+    if not radius <= _SHARP * max(1.0, abs(x)):
+        return False
     return x - radius >= row[LEFT] and x + radius <= row[RIGHT] and (row[SLOPE] > 0.0) == up
 
 
@@ -353,8 +365,10 @@ def _guess_root(row, centres, count):
     for k in range(count):
         c = centres[k, 0]
         if row[LEFT] <= c <= row[RIGHT] and abs(centres[k, 1]) < best:
-            slope = centres[k, 2]
-            guess = c - centres[k, 1] / slope
+            move = -centres[k, 1] / centres[k, 2]
+            # Halley's step, by the second Taylor coefficient.
+            bent = 1.0 + move * centres[k, 3] / centres[k, 2]
+            guess = c + (move / bent if bent > 0.5 else move)
             if row[LEFT] < guess < row[RIGHT]:
                 best = abs(centres[k, 1])
                 row[X] = guess
@@ -383,19 +397,25 @@ def _roots(m, b, powers, criticals, signs, count, roots, reach, centres, kept, e
 
 @njit(error_model="numpy", cache=True)
 def drift(m0, n0, b0, m1, n1, b1, reach):
-    """How far f, f', f'' (on |κ| ≤ reach) and the tail's sum can differ between two sets of weights, at most.
+    """How far f, f', f'' (on |κ| ≤ reach) and the tail's sum differ, at most, anywhere on the line between two networks.
 
-    |Δf| ≤ Σ|Δn| + |n₀|w, |Δf'| ≤ Σ|Δ(nm)| + 0.77|n₀m₀|w, |Δf''| ≤ Σ0.77|Δ(nm²)| + 2|n₀m₀²|w, w = |Δm|·reach + |Δb|;
-    the tail's sum moves by no more than the bound on f'. The extreme value of f in a run moves by |Δf| at most.
+    With w = |Δm|·reach + |Δb|, |Δf| ≤ Σ|Δn| + |n₀|w, |Δf'| ≤ ΣP + 0.77|n₀m₀|w, |Δf''| ≤ Σ0.77Q + 2|n₀m₀²|w, where P and
+    Q bound |Δ(nm)| and |Δ(nm²)| on the whole line: nm is quadratic along it, and leaves its chord by |Δn·Δm|/4 at most;
+    nm² is cubic, and leaves its chord by an eighth of its greatest second derivative. The tail's sum moves by no more
+    than the bound on f', also where m changes sign: a unit that turns over, and n with it, has P ≥ |n₁m₁|. The
+    extreme value of f in a run moves by |Δf| at most.
     """
     d0, d1, d2 = 0.0, 0.0, 0.0
     for i in range(m0.size):
-        w = abs(m1[i] - m0[i]) * reach + abs(b1[i] - b0[i])
+        dm, dn = abs(m1[i] - m0[i]), abs(n1[i] - n0[i])
+        w = dm * reach + abs(b1[i] - b0[i])
         p0, p1 = n0[i] * m0[i], n1[i] * m1[i]
         q0, q1 = p0 * m0[i], p1 * m1[i]
-        d0 = add(d0, abs(n1[i] - n0[i]) + abs(n0[i]) * w)
-        d1 = add(d1, abs(p1 - p0) + TANH_SECOND * abs(p0) * w)
-        d2 = add(d2, TANH_SECOND * abs(q1 - q0) + 2.0 * abs(q0) * w)
+        largest_m, largest_n = max(abs(m0[i]), abs(m1[i])), max(abs(n0[i]), abs(n1[i]))
+        bow = 0.25 * dm * (2.0 * dn * largest_m + dm * largest_n)
+        d0 = add(d0, dn + abs(n0[i]) * w)
+        d1 = add(d1, abs(p1 - p0) + 0.25 * dn * dm + TANH_SECOND * abs(p0) * w)
+        d2 = add(d2, TANH_SECOND * (abs(q1 - q0) + bow) + 2.0 * abs(q0) * w)
     grow = 1.0 + (m0.size + 20) * 4.0 * U
     return d0 * grow, d1 * grow, d2 * grow
 
@@ -561,11 +581,12 @@ def _carry(m, n, b, previous, e, criticals, roots, margins, counts, centres):
         criticals[into, k, BEND] = math.copysign(abs(bend) - d2, bend)
     for k in range(counts[previous, 1]):
         centres[k, 0], centres[k, 1], centres[k, 2] = roots[source, k, X], 0.0, roots[source, k, SLOPE]
+        centres[k, 3] = 0.0
     return counts[previous, 0]
 
 
 @njit(error_model="numpy", cache=True)
-def holds(m0, n0, b0, margins, m1, n1, b1, result):
+def holds(m0, n0, b0, margins, m1, n1, b1, m_size, n_size, b_size, result):
     """Whether the certificate of network e of stack 0 still holds at network e of stack 1, and so on the line between.
 
     Parameters
@@ -573,12 +594,25 @@ def holds(m0, n0, b0, margins, m1, n1, b1, result):
     m0, n0, b0, m1, n1, b1 : (E, N) float64 arrays, contiguous
     margins : (E, 7) float64 array
         As `structures` fills it for stack 0.
+    m_size, n_size, b_size : (E, N) float64 arrays, contiguous
+        Interpolated weights are rounded: each may be off by 4 units of rounding of these.
     result : (E,) bool array, overwritten
     """
     for e in range(result.size):
         margin = margins[e]
         d0, d1, d2 = drift(m0[e], n0[e], b0[e], m1[e], n1[e], b1[e], margin[REACH])
-        # Weights that were interpolated are rounded: so much further may they be from the line.
-        spare = 1e-14 * (1.0 + d0 + d1 + d2)
+        r0, r1, r2 = _line_rounding(m_size[e], n_size[e], b_size[e], margin[REACH])
         slope = min(margin[MARGIN_SLOPE], margin[MARGIN_TAIL])
-        result[e] = d0 + spare < margin[MARGIN_VALUE] and d1 + spare < slope and d2 + spare < margin[MARGIN_CURVE]
+        result[e] = d0 + r0 < margin[MARGIN_VALUE] and d1 + r1 < slope and d2 + r2 < margin[MARGIN_CURVE]
+
+
+@njit(error_model="numpy", cache=True)
+def _line_rounding(m, n, b, reach):
+    """How far f, f' and f'' move at most if every weight moves by 8 units of rounding of these sizes."""
+    r0, r1, r2 = 0.0, 0.0, 0.0
+    for i in range(m.size):
+        w = m[i] * reach + b[i]
+        r0 = add(r0, n[i] * (w + 1.0))
+        r1 = add(r1, n[i] * m[i] * (w + 2.0))
+        r2 = add(r2, n[i] * m[i] * m[i] * (2.0 * w + 3.0))
+    return 10.0 * U * r0 + 1e-290, 10.0 * U * r1 + 1e-290, 10.0 * U * r2 + 1e-290

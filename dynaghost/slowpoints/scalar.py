@@ -73,7 +73,10 @@ def find_circuits(circuits: Sequence[RankOneCircuit], *, carry: bool = True, bud
     """
     if not circuits:
         return []
-    m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
+    if len(circuits) == 1:
+        m, n, b = (weights[None] for weights in circuits[0].weights)
+    else:
+        m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
     rows = structures(m, n, b, carry=carry)
     return [_points(circuit, rows, e, budget) for e, circuit in enumerate(circuits)]
 

@@ -192,7 +192,7 @@ def _structured(link: Array, s: Array, weights: tuple[Array, Array, Array]) -> _
 
 
 def _side(criticals: Array, roots: Array) -> Side:
-    points = criticals[:, [kernel.X, kernel.F, kernel.CURVE]]
+    points = criticals[:, [kernel.X, kernel.F, kernel.BEND]]
     points[:, 1:] = np.sign(points[:, 1:])
     slopes = roots[:, [kernel.X, kernel.SLOPE]]
     slopes[:, 1] = np.sign(slopes[:, 1])
@@ -204,9 +204,10 @@ def _place(ends: tuple[Array, Array, Array], link: Array, s: Array) -> tuple[Arr
     return at[0], at[1], at[2]
 
 
-def _holds(places: _Places, middle: tuple[Array, Array, Array]) -> Array:
+def _holds(places: _Places, middle: tuple[Array, Array, Array], ends: tuple[Array, Array, Array]) -> Array:
     result = np.empty(len(places.s), dtype=bool)
-    kernel.holds(*places.weights, places.margins, *middle, result)
+    sizes = [np.maximum(np.abs(w[places.link]), np.abs(w[places.link + 1])) for w in ends]
+    kernel.holds(*places.weights, places.margins, *middle, *sizes, result)
     return result
 
 
@@ -222,7 +223,7 @@ def _bisect(
     """One round over all open stretches: close those that are proved or narrow, halve the others."""
     middle = _place(ends, left.link, 0.5 * (left.s + right.s))
     alike = np.array([a.signature == b.signature for a, b in zip(left.sides, right.sides, strict=True)])  # type: ignore[union-attr]
-    proved = alike & _holds(left, middle) & _holds(right, middle)
+    proved = alike & _holds(left, middle, ends) & _holds(right, middle, ends)
     width = right.s - left.s
     spent = np.array([found[link].places >= budget for link in left.link])
     halve = ~proved & (width > np.where(alike, zone, tolerance)) & ~spent
