@@ -50,7 +50,7 @@ class Line:
         middle = self.exact_zero(j, a, b)
         if middle is not None:
             return self.sign(i, middle)
-        return self._escalate(lambda: self._over(i, self._newton(j, _hull(a, b))))
+        return self._escalate(lambda: self._over(i, self._newton(j, a, b)))
 
     def exact_zero(self, j: int, a: float, b: float) -> float | None:
         """A float in [a, b] at which f⁽ʲ⁾ is exactly 0, if the zero's nearest float is one."""
@@ -62,7 +62,7 @@ class Line:
     def zero(self, j: int, a: float, b: float) -> tuple[float, float]:
         """Floats a ≤ low ≤ high ≤ b that enclose the zero of f⁽ʲ⁾ in [a, b], under the conditions of `sign_at_zero`."""
         with ctx.workprec(FIRST_PRECISION):
-            ball = self._newton(j, _hull(a, b))
+            ball = self._newton(j, a, b)
             return max(_down(ball), a), min(_up(ball), b)
 
     def bounds(self, j: int, x: float) -> tuple[float, float]:
@@ -85,24 +85,35 @@ class Line:
         mean_value = self._derivative(j, centre) + slope * (ball - centre)
         return _intersection(arb(mean_value), direct)
 
-    def _newton(self, j: int, ball: Any) -> Any:
-        """Interval Newton on f⁽ʲ⁾, whose derivative has no zero on `ball`; as narrow as the precision allows."""
-        increasing = self._derivative(j, ball.upper()) > 0
-        for _ in range(200):
-            centre = arb(ball.mid())
-            value = arb(self._derivative(j, centre))
-            slope = self._over(j + 1, ball)
-            narrower = ball
-            if slope != 0 and not slope.contains(0):
-                narrower = _intersection(ball, centre - value / slope)
-            elif value > 0 or value < 0:
-                # Bisection where the slope's enclosure is still too wide to divide by.
-                left = (value > 0) == bool(increasing)
-                narrower = ball.lower().union(centre) if left else centre.union(ball.upper())
-            if not narrower.rad() < 0.75 * ball.rad():
-                return _intersection(ball, narrower)
-            ball = narrower
-        return ball
+    def _newton(self, j: int, a: float, b: float) -> Any:
+        """The zero of f⁽ʲ⁾ in [a, b], where f⁽ʲ⁺¹⁾ has none, as narrow as the precision allows.
+
+        Interval Newton, with a bisection where that gains little. The ends are exact numbers, since a ball's radius has
+        30 bits: a ball around [a, b] may hold a zero beyond b too.
+        """
+        low, high = arb(a), arb(b)
+        rises = self.sign(j, b) or -(self.sign(j, a) or 0)
+        for _ in range(64 + 4 * ctx.prec):
+            middle = arb(((low + high) / 2).mid())
+            if not low < middle < high:
+                break
+            value = arb(self._derivative(j, middle))
+            width, (low, high) = high - low, self._step(j, low, high, middle, value)
+            sign = _ball_sign(value)
+            if high - low > 0.75 * width and sign and low < middle < high:
+                low, high = (low, middle) if sign == rises else (middle, high)
+            if high - low > 0.75 * width:
+                break
+        return low.union(high)
+
+    def _step(self, j: int, low: Any, high: Any, middle: Any, value: Any) -> tuple[Any, Any]:
+        """One step of interval Newton on [low, high]; unchanged where the slope's enclosure holds 0."""
+        slope = self._over(j + 1, low.union(high))
+        if slope == 0 or slope.contains(0):
+            return low, high
+        image = middle - value / slope
+        left, right = arb(image.lower()), arb(image.upper())
+        return (left if left > low else low), (right if right < high else high)
 
     def _escalate(self, enclosure: Any) -> int | None:
         precision = FIRST_PRECISION

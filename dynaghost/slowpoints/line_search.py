@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from dynaghost.slowpoints.certify import FIRST_PRECISION, Line
+from dynaghost.slowpoints.certify import FIRST_PRECISION, PRECISION_LIMIT, Line
 
 # Fractions of a piece at which it may be cut: the middle, unless f or a derivative vanishes just there.
 _CUTS = (0.5, 0.46875, 0.546875, 0.4296875, 0.578125)
@@ -180,8 +180,8 @@ def _criticals(line: Line, piece: _Piece) -> Iterator[Critical]:
     extreme = line.sign_at_zero(1, 2, piece.a, piece.b)
     if extreme:
         # f' has its extreme value at the zero of f'': at most one zero on either side.
-        yield from _single(line, piece.a, low, right=extreme)
-        yield from _single(line, high, piece.b, left=extreme)
+        yield from _beside(line, piece.a, (low, high), extreme)
+        yield from _beside(line, piece.b, (low, high), extreme)
         return
     where = line.exact_zero(2, piece.a, piece.b)
     exact = extreme == 0 and where is not None
@@ -198,6 +198,22 @@ def _single(line: Line, a: float, b: float, left: int | None = None, right: int 
     elif left != right:
         low, high = line.zero(1, a, b)
         yield Critical(low, high, line.sign_at_zero(0, 1, a, b), right)
+
+
+def _beside(line: Line, end: float, middle: tuple[float, float], extreme: int) -> Iterator[Critical]:
+    """The zero of f' between a piece's end and the zero of f'' in `middle`, where f' has its extreme value's sign."""
+    near, before = (middle[0], True) if end <= middle[0] else (middle[1], False)
+    sign = line.sign(1, end)
+    if sign == extreme:
+        return
+    if sign and line.sign(1, near) == extreme:
+        yield from _single(line, *sorted((end, near)))
+    elif sign:
+        # Both are between the same two floats: f has one sign over them, or it is not known.
+        value = line.sign_over(0, *middle, PRECISION_LIMIT) or None
+        yield Critical(*middle, value, extreme if before else sign)
+    else:
+        yield Critical(*sorted((end, near)), None, None)
 
 
 def _merge_gaps(criticals: list[Critical], gaps: list[tuple[float, float]]) -> list[Critical]:
@@ -238,8 +254,10 @@ def _between(line: Line, before: Critical, after: Critical) -> Root:
     while not line.sign_over(1, a, b):
         middle = _between_ends(a, b, 0.5)
         sign = line.sign(0, middle)
-        if sign == 0 or not a < middle < b:
+        if sign == 0:
             return Root(middle, middle, before.upper, after.lower, after.sign)
+        if not a < middle < b:
+            return Root(a, b, before.upper, after.lower, after.sign)
         a, b = (middle, b) if sign == before.sign else (a, middle)
     exact = line.exact_zero(0, a, b)
     low, high = (exact, exact) if exact is not None else line.zero(0, a, b)
