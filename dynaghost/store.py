@@ -159,11 +159,16 @@ class Store:
 
     def _check_key(self, key: str, description: dict[str, Any]) -> None:
         held, text = self._connection.execute("SELECT key, description FROM store").fetchone()
-        if held != key:
-            raise StoreError(
-                f"{self.path}: expected results of this run with these settings, got those of another "
-                f"({_differences(json.loads(text), description)}): {_ELSEWHERE}"
-            )
+        if held == key:
+            return
+        if not _holds(self._connection, "run") and not self._connection.execute("SELECT 1 FROM batch").fetchone():
+            # An analysis that stopped before its first batch binds nobody.
+            self._connection.execute("UPDATE store SET key = ?, description = ?", (key, json.dumps(description)))
+            return
+        raise StoreError(
+            f"{self.path}: expected results of this run with these settings, got those of another "
+            f"({_differences(json.loads(text), description)}): {_ELSEWHERE}"
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -286,8 +291,12 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
         raise sqlite3.DatabaseError(state)
 
 
+def _holds(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone() == (1,)
+
+
 def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'run'").fetchone() == (0,):
+    if not _holds(connection, "run"):
         (kept,) = connection.execute("SELECT count(*) FROM batch").fetchone()
         raise StoreError(
             f"{path}: expected a finished analysis, got {kept} batch(es) of one that was interrupted: "

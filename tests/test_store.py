@@ -427,18 +427,26 @@ def test_runs_are_not_mixed(tmp_path):
 
 def test_versions_are_not_mixed(tmp_path, monkeypatch):
     run = toy(5)
-    with open_store(tmp_path, run):
-        pass
+    with open_store(tmp_path, run) as store:
+        store.keep(0, Batch((0,), (), ()))
     monkeypatch.setattr("dynaghost.store.software", lambda: software() | {"dynaghost": "9.9"})
     with pytest.raises(StoreError, match=rf"dynaghost {software()['dynaghost']} there, 9\.9 here"):
         open_store(tmp_path, run)
 
 
 def test_differences_that_are_not_known(tmp_path):
-    with Store.open(tmp_path, "one"):
-        pass
+    with Store.open(tmp_path, "one") as store:
+        store.keep(0, Batch((0,), (), ()))
     with pytest.raises(StoreError, match="not known"):
         Store.open(tmp_path, "two")
+
+
+def test_a_folder_in_which_nothing_was_kept_takes_any_run(tmp_path):
+    with open_store(tmp_path, toy(5)):
+        pass
+    analyze(toy(6)).save(tmp_path)
+    with pytest.raises(StoreError, match="checkpoints 6 there, 5 here"):
+        open_store(tmp_path, toy(5))
 
 
 def test_a_folder_in_use(tmp_path):
