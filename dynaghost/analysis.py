@@ -165,7 +165,8 @@ def _batches(
     starts = range(0, len(steps), BATCH)
     batches: dict[int, Batch] = {}
     for i in range(len(starts)):
-        if done is not None and (batch := done(i)) is not None:
+        batch = None if done is None else done(i)
+        if batch is not None and batch.steps == steps[starts[i] : starts[i] + BATCH]:
             batches[i] = batch
     missing = [i for i in range(len(starts)) if i not in batches]
     # One checkpoint more than the batch's own, for the link into the next batch.
@@ -218,7 +219,8 @@ def _course(
     circuits = tuple(_circuit(network) for network in networks)
     odd = [odd_along(a.weights, b.weights) for a, b in pairwise(circuits)]
     tracks = track(steps, points, links, odd)
-    pairs = follow_pairs(steps, circuits, points, tracks.branches, [labels.ghosts for labels in tracks.labels])
+    ghosts = [labels.ghosts for labels in tracks.labels]
+    pairs = follow_pairs(steps, circuits, points, tracks.branches, ghosts, tracks.crossings)
     trial = _trial(run.settings)
     walks = None
     if trial is not None:

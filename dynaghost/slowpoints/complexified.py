@@ -5,25 +5,21 @@ import math
 
 import numpy as np
 
-from dynaghost.kernels.complex_points import newton
+from dynaghost.kernels.complex_points import newton_each
 from dynaghost.slowpoints.records import PassageFrom
-from dynaghost.systems.base import ScalarSystem, Time
+from dynaghost.systems.base import Array, ScalarSystem, Time
 from dynaghost.systems.low_rank import RankOneCircuit
 
-# Where the cubic term is below this share of the quadratic one at the pair's distance, Newton from x + i·width is
-# enough, if it ends within half a width of its start.
-_QUADRATIC = 0.1
-# Elsewhere starts are tried over so many octaves of the width, straight above the ghost and to both sides.
-_OCTAVES, _SIDES = 4, (0.0, -0.5, 0.5)
+# Newton starts over so many octaves of the ghost's width, straight above it and to both sides.
+_FAN = np.array([complex(side * y, y) for y in (1.0, 0.5, 0.25, 0.125) for side in (0.0, -0.5, 0.5)])
 
 
 def pair_near(system: ScalarSystem, x: float, width: float) -> tuple[complex, complex] | None:
     """The complex fixed point z with Im z > 0 whose pair a ghost at `x` is, and the eigenvalue f'(z).
 
     Close to a saddle-node Newton from x + i·√(μ/a) converges to it at once. Where the minimum of the speed is flat, as
-    just after it emerged, the quadratic picture misleads: then Newton also starts from the complex roots of the Taylor
-    polynomial of order 5 and from a fan of points above the ghost. Of the pairs within whose reach the ghost lies,
-    |Re z − x| ≤ Im z, the one with the longest passage time is the ghost's.
+    just after it emerged, the quadratic picture misleads: so Newton starts from a fan of points above the ghost. Of
+    the pairs within whose reach the ghost lies, |Re z − x| ≤ Im z, the one with the longest passage time is its own.
 
     Parameters
     ----------
@@ -44,41 +40,23 @@ def pair_near(system: ScalarSystem, x: float, width: float) -> tuple[complex, co
     >>> pair_near(SaddleNode(4.0), 0.1, 2.0)
     (2j, 4j)
     """
-    start = complex(x, width)
-    direct = _refined(system, start, x, width)
-    coefficients = [float(c) for c in system.taylor(np.float64(x), 5)]
-    quadratic = abs(coefficients[3]) * width <= _QUADRATIC * abs(coefficients[2])
-    if quadratic and direct is not None and abs(direct[0] - start) <= 0.5 * width:
-        return direct
-    tried = [_refined(system, z, x, width) for z in _starts(coefficients, x, width)]
-    found = [pair for pair in (direct, *tried) if pair is not None and abs(pair[0].real - x) <= pair[0].imag]
-    return max(found, key=lambda pair: passage_time(pair[1], Time.FLOW, None), default=None)
+    found = [
+        (z, eigenvalue) if z.imag > 0 else (z.conjugate(), eigenvalue.conjugate())
+        for z, eigenvalue in _newton_each(system, x + width * _FAN, 3 * width * np.abs(_FAN))
+        # A real fixed point is no pair, however its imaginary part was rounded; NaN has not converged.
+        if abs(z.imag) > min(1e-6 * (1 + abs(z)), 0.01 * width) and eigenvalue != 0
+    ]
+    near = [pair for pair in found if abs(pair[0].real - x) <= pair[0].imag]
+    return max(near, key=lambda pair: passage_time(pair[1], Time.FLOW, None), default=None)
 
 
-def _starts(coefficients: list[float], x: float, width: float) -> list[complex]:
-    starts = (
-        [x + complex(root) for root in np.roots(coefficients[::-1]) if root.imag > 0] if _usable(coefficients) else []
-    )
-    heights = [width * 2.0**-k for k in range(_OCTAVES)]
-    return starts + [complex(x + side * y, y) for y in heights for side in _SIDES]
-
-
-def _usable(coefficients: list[float]) -> bool:
-    return bool(np.all(np.isfinite(coefficients))) and coefficients[-1] != 0
-
-
-def _refined(system: ScalarSystem, start: complex, x: float, width: float) -> tuple[complex, complex] | None:
-    reach = 3 * max(abs(start - x), 1e-300)
-    if isinstance(system, RankOneCircuit):
-        z, eigenvalue = newton(*system.weights, start, reach)
-    else:
-        z, eigenvalue = _newton(system, start, reach)
-    if math.isnan(z.real) or eigenvalue == 0:
-        return None
-    # A real fixed point is not a pair, however its imaginary part was rounded.
-    if abs(z.imag) <= min(1e-6 * (1 + abs(z)), 0.01 * width):
-        return None
-    return (z, eigenvalue) if z.imag > 0 else (z.conjugate(), eigenvalue.conjugate())
+def _newton_each(system: ScalarSystem, starts: Array, reaches: Array) -> list[tuple[complex, complex]]:
+    """The point that Newton reaches from each start, and f' there; NaN where it reaches none."""
+    if not isinstance(system, RankOneCircuit):
+        return [_newton(system, z, reach) for z, reach in zip(starts.tolist(), reaches.tolist(), strict=True)]
+    points, eigenvalues = np.empty_like(starts), np.empty_like(starts)
+    newton_each(*system.weights, starts, reaches, points, eigenvalues)
+    return list(zip(points.tolist(), eigenvalues.tolist(), strict=True))
 
 
 def _newton(system: ScalarSystem, z: complex, reach: float) -> tuple[complex, complex]:

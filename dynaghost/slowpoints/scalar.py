@@ -145,7 +145,8 @@ def _points(circuit: RankOneCircuit, rows: Structures, e: int, budget: int) -> S
 
 
 def _fixed_point_row(system: ScalarSystem, row: list[float]) -> FixedPoint:
-    x, radius = row[kernel.X], row[kernel.RADIUS]
+    # Newton may land on −0.
+    x, radius = row[kernel.X] + 0.0, row[kernel.RADIUS]
     alone = max(min(x - row[kernel.LEFT], row[kernel.RIGHT] - x) * (1 - 1e-9), radius)
     return _fixed_point(system, x, abs(row[kernel.F]), row[kernel.SLOPE], radius, alone)
 

@@ -42,19 +42,22 @@ def stability(eigenvalues: Array, time: Time, leak: float | None) -> Stability:
     >>> stability(np.array([-3.0]), Time.MAP, 1.0).name
     'unstable node with flip'
     """
-    growth, flip = _growth(np.atleast_1d(eigenvalues), time, leak)
-    if np.any(growth == 0):
+    values = np.atleast_1d(eigenvalues).tolist()
+    growth, flip = _growth(values, time, leak)
+    if 0 in growth:
         return DEGENERATE
-    unstable = int(np.sum(growth > 0))
-    dim = len(growth)
-    shape = "focus" if np.any(np.iscomplex(eigenvalues)) else "node"
-    name = f"stable {shape}" if unstable == 0 else f"unstable {shape}" if unstable == dim else f"saddle-{unstable}"
+    unstable = sum(rate > 0 for rate in growth)
+    shape = "focus" if any(complex(value).imag for value in values) else "node"
+    name = f"saddle-{unstable}"
+    if unstable in (0, len(values)):
+        name = f"{'unstable' if unstable else 'stable'} {shape}"
     return Stability(unstable == 0, name + (" with flip" if flip else ""))
 
 
-def _growth(eigenvalues: Array, time: Time, leak: float | None) -> tuple[Array, bool]:
+def _growth(eigenvalues: list[complex], time: Time, leak: float | None) -> tuple[list[float], bool]:
+    """A rate for each eigenvalue, negative where it attracts, and whether a multiplier is negative."""
     if time is Time.FLOW:
-        return np.real(eigenvalues), False
-    multipliers = 1 + (1.0 if leak is None else leak) * eigenvalues
-    flip = bool(np.any((np.real(multipliers) < 0) & (np.imag(multipliers) == 0)))
-    return np.abs(multipliers) - 1, flip
+        return [complex(value).real for value in eigenvalues], False
+    multipliers = [1 + (1.0 if leak is None else leak) * complex(value) for value in eigenvalues]
+    flip = any(multiplier.real < 0 and multiplier.imag == 0 for multiplier in multipliers)
+    return [abs(multiplier) - 1 for multiplier in multipliers], flip
