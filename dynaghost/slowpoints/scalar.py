@@ -51,7 +51,7 @@ def find_scalar(system: ScalarSystem, *, budget: int = BUDGET) -> SlowPoints:
     --------
     >>> from dynaghost.systems import RankOneRNN
     >>> points = find_scalar(RankOneRNN([1.0], [2.0], [0.0]).latent())
-    >>> [round(float(p.x[0]), 3) for p in points.fixed_points], points.complete
+    >>> [round(float(p.x[0]), 3) + 0.0 for p in points.fixed_points], points.complete
     ([-1.915, 0.0, 1.915], True)
     """
     if isinstance(system, RankOneCircuit):
