@@ -228,6 +228,12 @@ def test_dicts_and_mappings():
     np.testing.assert_array_equal(run.checkpoints[0].read()["m"], weights(0)["m"])
 
 
+def test_lists_of_numpy_numbers_are_arrays():
+    (checkpoint,) = load_run([{"m": [np.float64(1.0), 2], "n": [np.float32(0.5), np.int64(3)]}])
+    np.testing.assert_array_equal(checkpoint.read()["m"], [1.0, 2.0])
+    np.testing.assert_array_equal(checkpoint.read()["n"], [0.5, 3.0])
+
+
 def test_torch_state_dicts():
     torch = pytest.importorskip("torch")
     live = {name: torch.nn.Parameter(torch.tensor(array)) for name, array in weights(0).items()}

@@ -104,7 +104,9 @@ def _inside(stub: Stub) -> list[tuple[str, Any]]:
 
 
 def _is_numbers(values: list[Any] | tuple[Any, ...]) -> bool:
-    return len(values) > 0 and all(type(value) in (int, float) for value in values)
+    # NumPy's scalars are numbers too: [np.float64(1.0)] must not fall apart into entries of its own.
+    kinds = int | float | np.integer | np.floating
+    return len(values) > 0 and all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
 
 
 def _checked(leaf: Any, name: str, file: str) -> Leaf:
