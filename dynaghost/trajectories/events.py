@@ -6,9 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
-from dynaghost.systems.low_rank import RankOneCircuit
+from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.trajectories.branches import Stretch
 from dynaghost.trajectories.course import Course
 from dynaghost.trajectories.drops import Stagnation, loss_drops, oscillations, stagnation
@@ -163,7 +161,7 @@ def _readout_crossings(course: Course) -> Iterator[Event]:
         for i, branch in enumerate(stretch.roots):
             start, end = stretch.start.roots[i, 0] - threshold, stretch.end.roots[i, 0] - threshold
             if start * end < 0 or (end == 0 and start != 0):
-                low, high = _bisect_crossing(course, stretch, threshold)
+                low, high = _bisect_crossing(course, stretch, i, threshold)
                 yield Event(
                     -1,
                     EventKind.READOUT_CROSSING,
@@ -176,23 +174,18 @@ def _readout_crossings(course: Course) -> Iterator[Event]:
                 )
 
 
-def _bisect_crossing(course: Course, stretch: Stretch, threshold: float) -> tuple[float, float]:
-    """A fixed point is at the threshold where f(threshold) = 0; so no fixed point is needed to find where."""
+def _bisect_crossing(course: Course, stretch: Stretch, i: int, threshold: float) -> tuple[float, float]:
+    """Where on a stretch its root `i` is at the threshold; another root may cross it there too, elsewhere."""
     low, high = stretch.before, stretch.after
-    sign = _field(course, stretch, low, threshold) > 0
+    above = bool(stretch.start.roots[i, 0] > threshold)
     while high - low > _BRACKET:
         middle = 0.5 * (low + high)
-        if (_field(course, stretch, middle, threshold) > 0) == sign:
-            low = middle
-        else:
-            high = middle
+        roots = find_slow_points(course.network_at(stretch.link, middle)).fixed_points
+        # Right at a bracket the structure may be undecided.
+        if len(roots) != len(stretch.roots):
+            break
+        low, high = (middle, high) if (roots[i].x[0] > threshold) == above else (low, middle)
     return low, high
-
-
-def _field(course: Course, stretch: Stretch, s: float, kappa: float) -> float:
-    circuit = course.network_at(stretch.link, s).latent()
-    assert isinstance(circuit, RankOneCircuit)
-    return float(circuit.taylor(np.float64(kappa), 0)[0])
 
 
 def _loss_drops(course: Course) -> Iterator[Event]:

@@ -13,6 +13,7 @@ import numpy as np
 from dynaghost.errors import DynaghostError
 from dynaghost.kernels import trials as kernel
 from dynaghost.slowpoints.records import FixedPoint
+from dynaghost.slowpoints.scalar import find_scalar
 from dynaghost.systems.base import Array
 from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneCircuit
 
@@ -21,6 +22,8 @@ LONGEST = 200_000
 
 # A trial has arrived where it is this close to a fixed point, relative to 1 + |x|.
 _ARRIVED = 1e-6
+# So many last iterations in one direction are a creep, not a cycle.
+_CREEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,8 @@ def walk(network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial
         count, _ = kernel.walk(*circuit.weights, network.leak, float(circuit.project(state)[0]), states)
         visited = states[:count].copy()
     seen = visited if trial.steps is None else visited[: trial.steps + 1]
-    return Walk(seen, _arrived(places, float(visited[-1])))
+    end = _arrived(places, float(visited[-1]))
+    return Walk(seen, _ahead(places, visited) if end is None else end)
 
 
 def _state(network: LowRankRNN, trial: Trial) -> Array:
@@ -123,6 +127,17 @@ def _arrived(places: Array, end: float) -> int | None:
         return None
     nearest = int(np.argmin(np.abs(places - end)))
     return nearest if abs(places[nearest] - end) <= _ARRIVED * (1 + abs(end)) else None
+
+
+def _ahead(places: Array, visited: Array) -> int | None:
+    """Beside a fold a trial creeps and is given up on its way: it ends in the next fixed point that way."""
+    moves = np.diff(visited[-_CREEPS:])
+    if len(visited) < _CREEPS or not (np.all(moves > 0) or np.all(moves < 0)):
+        return None
+    ahead = np.flatnonzero((places - visited[-1]) * moves[-1] > 0)
+    if not len(ahead):
+        return None
+    return int(ahead[0] if moves[-1] > 0 else ahead[-1])
 
 
 def _flow(circuit: RankOneCircuit, places: Array, kappa: float) -> Walk:
@@ -166,14 +181,14 @@ def escape_time(circuit: RankOneCircuit, start: float, threshold: float) -> floa
 
     if start == threshold:
         return 0.0
-    grid = np.linspace(start, threshold, 2001)
-    values = circuit.taylor(grid, 0)[0]
-    direction = math.copysign(1.0, threshold - start)
-    if np.any(values * direction <= 0):
+    points = find_scalar(circuit)
+    low, high = sorted((start, threshold))
+    away = float(circuit.taylor(np.float64(start), 0)[0]) * (threshold - start) <= 0
+    if away or not points.complete or any(low <= point.x[0] <= high for point in points.fixed_points):
         return math.inf
-    # The slowest place is where an adaptive rule needs help.
-    slowest = grid[int(np.argmin(np.abs(values)))]
-    ends = sorted({start, threshold, float(slowest)}, reverse=threshold < start)
+    # Ghosts are where an adaptive rule needs help; integration that begins at one sees how narrow it is.
+    slow = [float(ghost.x[0]) for ghost in points.ghosts if low < ghost.x[0] < high]
+    ends = sorted({start, threshold, *slow}, reverse=threshold < start)
     pieces = [
         quad(lambda k: 1 / float(circuit.taylor(np.float64(k), 0)[0]), a, b, limit=500)[0] for a, b in pairwise(ends)
     ]
