@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from dynaghost.kernels.complex_points import complex_value, continue_pair
-from dynaghost.slowpoints.complexified import passage_time
+from dynaghost.slowpoints.complexified import pair_near, passage_time
 from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.systems.low_rank import RankOneCircuit
-from dynaghost.trajectories.branches import Branch
+from dynaghost.trajectories.branches import Branch, Crossing, CrossingKind
 
 # Passage times (τ) below which a pair is too far from the axis to be followed further.
 _FAINT = 0.01
 _FIRST_STEP, _LEAST_STEP = 0.125, 1e-6
+# Distance from a saddle-node, as a share of the way to the checkpoint, at which the pair it leaves is looked up.
+_ASIDE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ def follow_pairs(
     points: Sequence[SlowPoints],
     branches: Sequence[Branch],
     labels: Sequence[Sequence[int]],
+    crossings: Sequence[Crossing],
 ) -> tuple[PairTrack, ...]:
-    """The pairs of all branches that are a ghost at some checkpoint.
+    """The pairs of all branches that are a ghost, or two fixed points that meet in a saddle-node, at some checkpoint.
 
     Parameters
     ----------
@@ -64,10 +67,13 @@ def follow_pairs(
     branches : sequence of Branch
     labels : sequence of sequence of int
         Branches of the ghosts of each checkpoint, in their order.
+    crossings : sequence of Crossing
     """
     tracks = []
+    folds = [crossing for crossing in crossings if crossing.kind is CrossingKind.SADDLE_NODE]
     for branch in branches:
-        known = _at_ghosts(branch, circuits, points, labels)
+        own = [fold for fold in folds if fold.branches[0] == branch.id]
+        known = _at_folds(own, branch, steps, circuits) | _at_ghosts(branch, circuits, points, labels)
         if known:
             _extend(known, branch, steps, circuits, forward=False)
             _extend(known, branch, steps, circuits, forward=True)
@@ -89,6 +95,39 @@ def _at_ghosts(
             if z is not None:
                 known[e] = complex(z[0])
     return known
+
+
+def _at_folds(
+    folds: Sequence[Crossing], branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
+) -> dict[int, complex]:
+    """Checkpoint index → pair, at the end of a link on the side of a saddle-node on which the pair is complex."""
+    known = {}
+    for fold in folds:
+        e = fold.link if fold.creates else fold.link + 1
+        z = _beside(fold, circuits[fold.link], circuits[fold.link + 1])
+        if branch.at(steps[e]) is None and z is not None and _time(circuits[e], z) >= _FAINT:
+            known[e] = z
+    return known
+
+
+def _beside(fold: Crossing, first: RankOneCircuit, second: RankOneCircuit) -> complex | None:
+    """The pair that a saddle-node leaves, followed from close to it to the checkpoint."""
+    end, edge = (0.0, fold.before) if fold.creates else (1.0, fold.after)
+    s = edge + _ASIDE * (end - edge)
+    near = _between(first, second, s)
+    # There the pair is x ± i√(μ/a) but for a small correction, however crooked f is farther away.
+    f, _, bend = (float(c) for c in near.taylor(np.float64(fold.x), 2))
+    found = pair_near(near, fold.x, float(np.sqrt(abs(f / bend)))) if bend else None
+    if found is None:
+        return None
+    target = first if fold.creates else second
+    z, arrived = continue_pair(*near.weights, *target.weights, found[0], _FIRST_STEP, _LEAST_STEP)
+    return z if arrived == 1 and z.imag > 1e-9 else None
+
+
+def _between(first: RankOneCircuit, second: RankOneCircuit, s: float) -> RankOneCircuit:
+    m, n, b = (u + s * (v - u) for u, v in ((first.m, second.m), (first.n, second.n), (first.b, second.b)))
+    return RankOneCircuit(m, n, b, leak=first.leak, time=first.time, form=first.form)
 
 
 def _extend(
