@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint, Ghost, Kind
@@ -13,6 +14,7 @@ from dynaghost.systems.base import Array
 from dynaghost.trajectories.branches import Segment
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
+from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.verdict import Verdict
 
 PANELS = 6
@@ -61,12 +63,16 @@ class Line:
     role : Role
     steps, x : ndarray (points,)
         Checkpoints, and the events that begin and end the stretch.
+    born, died : int or None
+        Ids of these events.
     """
 
     branch: int
     role: Role
     steps: Array
     x: Array
+    born: int | None
+    died: int | None
 
 
 def lines(findings: Findings) -> list[Line]:
@@ -101,8 +107,10 @@ def _segment_lines(findings: Findings, segment: Segment, roles: dict[tuple[int, 
     cuts = [0, *(i for i in range(1, len(trail)) if trail[i][2] is not trail[i - 1][2]), len(trail)]
     for first, last in pairwise(cuts):
         # One point more, so that this stretch ends where the next one begins.
-        part = trail[first : last + 1]
-        yield Line(segment.branch, trail[first][2], np.array([p[0] for p in part]), np.array([p[1] for p in part]))
+        steps, x, roles_here = zip(*trail[first : last + 1], strict=True)
+        begins = born.id if born is not None and first == 0 else None
+        ends = died.id if died is not None and last == len(trail) else None
+        yield Line(segment.branch, roles_here[0], np.array(steps), np.array(x), begins, ends)
 
 
 def _through_crossings(
@@ -162,15 +170,15 @@ def training_label(findings: Findings) -> str:
     return f"training ({findings.description.axis}s)"
 
 
-def grouped(step: float) -> str:
-    """A step as text, its thousands apart.
+def grouped(step: float, span: float = np.inf) -> str:
+    """A step as text, its thousands apart; of a run of few steps, `span`, with two decimals if it needs them.
 
     Examples
     --------
-    >>> grouped(33991.53), grouped(500)
-    ('33,992', '500')
+    >>> grouped(33991.53), grouped(1.5, span=4), grouped(2, span=4)
+    ('33,992', '1.5', '2')
     """
-    return f"{step:,.0f}"
+    return f"{step:,.0f}" if span >= 200 else f"{step:,.2f}".rstrip("0").rstrip(".")
 
 
 def informative(findings: Findings, most: int = PANELS) -> tuple[int, ...]:
@@ -280,53 +288,6 @@ def within(steps: Sequence[float] | Array, first: float, last: float) -> slice:
     return slice(max(int(low), 0), int(high))
 
 
-@dataclass(frozen=True, slots=True)
-class Lanes:
-    """The event graph in time: a column an event, a lane a branch, from low κ to high, and one above for the loss.
-
-    Attributes
-    ----------
-    places : tuple of float
-        Steps at columns 0, 1, …: the first checkpoint, every event in order, the last checkpoint.
-    columns : dict of int to int
-        Column of every event, by id.
-    lanes : dict of int to int
-        Lane of every branch.
-    """
-
-    places: tuple[float, ...]
-    columns: dict[int, int]
-    lanes: dict[int, int]
-
-    @property
-    def top(self) -> int:
-        """Lane of the loss."""
-        return len(self.lanes)
-
-    def column(self, step: float) -> float:
-        """Where a step lies among the columns."""
-        return float(np.interp(step, self.places, np.arange(len(self.places))))
-
-    def of_event(self, event: Event) -> tuple[int, int]:
-        """Column and lane of an event: its first branch's, or that of the loss."""
-        lane = self.lanes[event.branches[0]] if event.at is not None and event.branches else self.top
-        return self.columns[event.id], lane
-
-
-def lay_out(findings: Findings) -> Lanes:
-    """Columns and lanes of a run."""
-    order = sorted(findings.events, key=place)
-    places = (findings.steps[0], *(place(event) for event in order), findings.steps[-1])
-    means = {branch.id: _mean_height(findings, branch.id) for branch in findings.branches}
-    lanes = {branch: i for i, branch in enumerate(sorted(means, key=lambda b: (means[b], b)))}
-    return Lanes(places, {event.id: i + 1 for i, event in enumerate(order)}, lanes)
-
-
-def _mean_height(findings: Findings, branch: int) -> float:
-    found = [line.x for line in lines(findings) if line.branch == branch and len(line.x)]
-    return float(np.mean(np.concatenate(found))) if found else 0.0
-
-
 def window(findings: Findings, focus: tuple[float, float] | None) -> tuple[float, float]:
     """First and last step to show: `focus`, or the whole run with its loss curve.
 
@@ -382,54 +343,38 @@ def marked(findings: Findings, e: int) -> list[float]:
 def arrow_places(window: tuple[float, float], taken: Sequence[float], count: int = 14) -> Array:
     """Where arrows of the flow stand on the zero line, apart from what is already there."""
     grid = np.linspace(*window, count + 2)[1:-1]
-    gap = 0.45 * (grid[1] - grid[0])
+    gap = 0.6 * (grid[1] - grid[0])
     return grid[[all(abs(x - other) > gap for other in taken) for x in grid]]
 
 
-def arrows(findings: Findings, lanes: Lanes) -> list[tuple[str, tuple[float, float], tuple[float, float]]]:
-    """Relations of the event graph between two places of its picture, as (relation, from, to).
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A complex pair along training, with nan where it was not followed from one checkpoint to the next.
 
-    A relation between an event and the branch it stands on is the line of that branch, and needs no arrow.
+    Attributes
+    ----------
+    steps, z : ndarray (points,)
+    ghost : ndarray of bool (points,)
+        Where it is a ghost.
     """
-    found = []
-    for first, second, relation in findings.graph.edges(data="relation"):
-        column = lanes.columns[int((first if first[0] == "e" else second)[1:])]
-        start, end = (_spot(findings, lanes, name, column) for name in (first, second))
-        if start != end:
-            found.append((relation, start, end))
-    return found
+
+    steps: Array
+    z: NDArray[np.complex128]
+    ghost: NDArray[np.bool_]
+
+    def without_ghost(self) -> NDArray[np.float64]:
+        """Re z where it is no ghost, and where that begins and ends; nan elsewhere."""
+        kept = ~self.ghost
+        kept[1:] |= ~self.ghost[:-1]
+        kept[:-1] |= ~self.ghost[1:]
+        return np.where(kept, self.z.real, np.nan)
 
 
-def _spot(findings: Findings, lanes: Lanes, name: str, column: int) -> tuple[float, float]:
-    """Of an event; of a segment, the place on its branch in the column of the event it has to do with."""
-    node = findings.graph.nodes[name]
-    if node["kind"] == "event":
-        return lanes.of_event(findings.events[int(name[1:])])
-    return column, lanes.lanes[node["branch"]]
-
-
-def drops(findings: Findings) -> list[Event]:
-    """The events of the verdicts, in their order."""
-    return [event for event in findings.events if event.kind is EventKind.LOSS_DROP]
-
-
-def column_labels(findings: Findings, lanes: Lanes) -> list[str]:
-    """What stands below each column: what happens there and when."""
-    names = {lanes.columns[event.id]: _named(event) for event in findings.events}
-    first, last = (grouped(step) for step in (findings.steps[0], findings.steps[-1]))
-    return [f"first checkpoint, {first}", *(names[i + 1] for i in range(len(names))), f"last checkpoint, {last}"]
-
-
-def _named(event: Event) -> str:
-    when = grouped(place(event)) if event.at is not None else f"{grouped(event.before)}–{grouped(event.after)}"
-    return f"{name(event.kind)}, {when}"
-
-
-def lane_labels(findings: Findings, lanes: Lanes) -> tuple[list[int], list[str]]:
-    """Places and names of the lanes: where each branch begins and ends, and the loss."""
-    texts: dict[int, tuple[float, float]] = {}
-    for line in lines(findings):
-        start = texts.get(line.branch, (line.x[0], 0.0))[0]
-        texts[line.branch] = (start, line.x[-1])
-    names = [f"branch {b}\nκ {texts[b][0]:.3g} → {texts[b][1]:.3g}".replace("-", "−") for b in lanes.lanes]
-    return [*lanes.lanes.values(), lanes.top], [*names, "loss"]
+def path(findings: Findings, track: PairTrack) -> Path:
+    """The path of a branch's pair."""
+    order = {step: e for e, step in enumerate(findings.steps)}
+    known = dict(zip(track.steps, track.z, strict=True))
+    first, last = order[track.steps[0]], order[track.steps[-1]]
+    steps = np.array(findings.steps[first : last + 1])
+    z = np.array([known.get(step, complex(np.nan, np.nan)) for step in findings.steps[first : last + 1]])
+    return Path(steps, z, np.isin(steps, findings.branches[track.branch].ghost_steps))

@@ -59,7 +59,7 @@ RELATIONS: dict[str, dict[str, Any]] = {
     "continuation": {"color": "black", "linestyle": "-."},
     "becomes-ghost": {"color": GREEN, "linestyle": "-."},
     "crosses": {"color": SKY, "linestyle": "-"},
-    "captures": {"color": RED, "linestyle": "-"},
+    "captures": {"color": RED, "linestyle": (0, (5, 1, 1, 1))},
     "explains": {"color": PURPLE, "linestyle": "--"},
 }
 START: dict[str, Any] = {"color": RED, "linestyle": "-.", "linewidth": 1, "label": "trial's start κ(0)", "zorder": 2}
@@ -92,8 +92,27 @@ COLOURS = ("viridis", 0.88)
 SPANS: dict[EventKind, dict[str, Any]] = {
     EventKind.LOSS_DROP: {"facecolor": SKY, "alpha": 0.5, "edgecolor": BLUE, "linewidth": 0.6, "label": "loss drop"},
     EventKind.OSCILLATION: {"facecolor": "0.93", "edgecolor": "0.75", "hatch": "////", "label": "oscillation"},
-    EventKind.NO_LEARNING_ZONE: {"facecolor": "0.88", "edgecolor": "0.6", "label": "no-learning zone"},
+    EventKind.NO_LEARNING_ZONE: {"facecolor": "0.93", "edgecolor": "0.6", "hatch": "..", "label": "no-learning zone"},
 }
 
-ORDER = [*(role.value for role in Role), PAIR["label"], START["label"], THRESHOLD["label"], *map(name, EventKind)]
+ON_PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
+"""Behind text that lies on lines."""
+GHOST_PAIR, OTHER_PAIR = "complex pair of a ghost", "complex pair without a ghost"
+ORDER = [
+    *(role.value for role in Role),
+    GHOST_PAIR,
+    OTHER_PAIR,
+    PAIR["label"],
+    START["label"],
+    THRESHOLD["label"],
+    *map(name, EventKind),
+]
 """Of the entries of a legend; the rest comes after."""
+LOST: dict[str, Any] = {
+    "marker": "4",
+    "color": "black",
+    "markersize": 7,
+    "linestyle": "none",
+    "label": "could not be followed further",
+    "zorder": 5,
+}

@@ -25,6 +25,7 @@ from dynaghost.systems.base import Array
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.pairs import PairTrack
+from dynaghost.views import _lanes as graph_layout
 from dynaghost.views import _layout as layout
 from dynaghost.views import _style as style
 
@@ -144,8 +145,7 @@ def complex_plane(findings: Findings, *, ax: Axes | None = None) -> Axes:
             ax.text(0.5, 0.6, "no complex pair at any checkpoint", transform=ax.transAxes, ha="center")
             ax.set_ylim(-0.2, 1)
         ax.set(xlabel="Re z (κ)", ylabel="Im z (κ)")
-        bar = ax.figure.colorbar(colours, ax=ax, label=layout.training_label(findings), pad=0.02)
-        bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        _step_bar(ax, findings, colours)
         _finish(ax)
         _legend([ax], own=own)
     return ax
@@ -168,9 +168,9 @@ def event_graph(findings: Findings, *, ax: Axes | None = None) -> Axes:
     >>> from dynaghost.analysis import analyze
     >>> findings = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)])
     >>> [label.get_text() for label in event_graph(findings).get_xticklabels()]
-    ['first checkpoint, 0', 'saddle-node, 0', 'last checkpoint, 1']
+    ['first checkpoint, 0', 'saddle-node, 0.69', 'last checkpoint, 1']
     """
-    lanes = layout.lay_out(findings)
+    lanes = graph_layout.lay_out(findings)
     with rc_context(style.STYLE):
         own = ax is None
         ax = (
@@ -179,8 +179,13 @@ def event_graph(findings: Findings, *, ax: Axes | None = None) -> Axes:
             else ax
         )
         for line in layout.lines(findings):
-            ends = [lanes.column(line.steps[0]), lanes.column(line.steps[-1])]
-            ax.plot(ends, [lanes.lanes[line.branch]] * 2, label=line.role.value, zorder=2, **style.LINES[line.role])
+            ax.plot(
+                lanes.ends(line),
+                [lanes.lanes[line.branch]] * 2,
+                label=line.role.value,
+                zorder=2,
+                **style.LINES[line.role],
+            )
         for event in findings.events:
             _draw_node(ax, findings, event, lanes)
         _draw_relations(ax, findings, lanes)
@@ -219,9 +224,12 @@ def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[s
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in _pictures(findings):
-        for suffix in formats:
-            written.append(folder / f"{name}.{suffix}")
-            with rc_context(style.STYLE):
+        with rc_context(style.STYLE):
+            # Laid out once, so that every format shows the same.
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
+            for suffix in formats:
+                written.append(folder / f"{name}.{suffix}")
                 figure.savefig(written[-1], dpi=style.DPI, metadata=style.METADATA[suffix])
     return written
 
@@ -288,11 +296,12 @@ def _draw_flow(ax: Axes, findings: Findings, e: int, window: layout.Window) -> N
 
 
 def _annotate_passage(ax: Axes, ghost: Ghost, f: float, unit: str) -> None:
+    """On the other side of the zero line, where the curve is not."""
     below = f > 0
     ax.annotate(
         f"passage\n{ghost.passage_time:.3g} {unit}",
-        (float(ghost.x[0]), f),
-        xytext=(0, -12 if below else 12),
+        (float(ghost.x[0]), 0.0),
+        xytext=(0, -8 if below else 8),
         textcoords="offset points",
         ha="center",
         va="top" if below else "bottom",
@@ -310,13 +319,17 @@ def _draw_arrows(ax: Axes, findings: Findings, e: int, window: layout.Window) ->
 
 def _draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
     for track in findings.pairs:
-        part = layout.within(track.steps, *window)
-        re = [z.real for z in track.z[part]]
-        ax.plot(track.steps[part], re, **style.PAIR)
+        path = layout.path(findings, track)
+        part = layout.within(path.steps, *window)
+        if not np.all(path.ghost[part]):
+            ax.plot(path.steps[part], path.without_ghost()[part], **style.PAIR)
     for line in layout.lines(findings):
         part = layout.within(line.steps, *window)
         ax.plot(line.steps[part], line.x[part], label=line.role.value, zorder=3, **style.LINES[line.role])
     _draw_checkpoints(ax, findings, window)
+    for segment in (segment for branch in findings.branches for segment in branch.segments):
+        if segment.lost and segment.steps and window[0] <= segment.steps[-1] <= window[1]:
+            ax.plot(segment.steps[-1], segment.x[-1], **style.LOST)
     trial = findings.description.trial
     if trial is not None and trial.threshold is not None:
         ax.axhline(trial.threshold, **style.THRESHOLD)
@@ -356,6 +369,8 @@ def _draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple
     ax.plot(steps[part], shown, color="black", linewidth=0.9, marker=marker)
     if np.any(np.isfinite(shown)):
         ax.set_yscale("log")
+    else:
+        ax.set_yticks([])
     if left_out:
         text = f"not shown: {left_out} values that are 0, negative or not finite"
         ax.text(0.99, 0.96, text, transform=ax.transAxes, ha="right", va="top", fontsize=7, color=style.GREY)
@@ -368,11 +383,11 @@ def _draw_drops(ax: Axes, findings: Findings, window: tuple[float, float]) -> No
     for event in findings.events:
         if event.at is None and event.before <= window[1] and event.after >= window[0]:
             ax.axvspan(event.before, event.after, zorder=0, **style.SPANS[event.kind])
+    above: dict[str, Any] = {"y": 1.04, "transform": ax.transAxes, "va": "bottom", "fontsize": 7}
     for label in layout.verdict_labels(findings.verdicts, *window):
-        at = min(max(label.at, 0.04), 0.96)
-        ax.text(at, 1.04, label.text, transform=ax.transAxes, ha="center", va="bottom", fontsize=7)
+        ax.text(min(max(label.at, 0.04), 0.96), s=label.text, ha="center", **above)
     if findings.verdicts:
-        ax.text(-0.01, 1.04, "verdict", transform=ax.transAxes, ha="right", va="bottom", fontsize=7, color=style.GREY)
+        ax.text(-0.01, s="verdict\ngrade", ha="right", color=style.GREY, **above)
 
 
 def _mark_places(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
@@ -383,8 +398,7 @@ def _mark_places(ax: Axes, findings: Findings, window: tuple[float, float]) -> N
 
 
 def _training_axis(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
-    if window[0] < window[1]:
-        ax.set_xlim(*window)
+    ax.set_xlim(*window) if window[0] < window[1] else ax.set_xlim(window[0] - 1, window[0] + 1)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.set_xlabel(layout.training_label(findings))
@@ -394,6 +408,14 @@ def _step_colours(findings: Findings) -> ScalarMappable:
     colours, share = style.COLOURS
     part = ListedColormap(colormaps[colours](np.linspace(0, share, 256)))
     return ScalarMappable(Normalize(findings.steps[0], findings.steps[-1]), part)
+
+
+def _step_bar(ax: Axes, findings: Findings, colours: ScalarMappable) -> None:
+    if len(findings.steps) > 1:
+        ticks, text = MaxNLocator(6, integer=True), StrMethodFormatter("{x:,.0f}")
+        label = layout.training_label(findings)
+        bar = ax.figure.colorbar(colours, ax=ax, label=label, pad=0.02, ticks=ticks, format=text)
+        bar.ax.tick_params(labelsize=7, width=0.6)
 
 
 def _draw_real_axis(ax: Axes, findings: Findings, colours: ScalarMappable) -> None:
@@ -412,11 +434,11 @@ def _draw_real_axis(ax: Axes, findings: Findings, colours: ScalarMappable) -> No
 
 
 def _draw_pair(ax: Axes, findings: Findings, track: PairTrack, colours: ScalarMappable) -> None:
-    z, rgba = np.array(track.z), colours.to_rgba(np.array(track.steps, dtype=float))
-    ghost = np.isin(track.steps, findings.branches[track.branch].ghost_steps)
+    path = layout.path(findings, track)
+    z, ghost, rgba = path.z, path.ghost, colours.to_rgba(path.steps)
     ax.plot(z.real, z.imag, color=style.GREY, linewidth=0.6, zorder=2)
-    _scatter(ax, z[ghost], rgba[ghost], True, "D", "complex pair of a ghost")
-    _scatter(ax, z[~ghost], rgba[~ghost], False, "D", "complex pair without a ghost")
+    _scatter(ax, z[ghost], rgba[ghost], True, "D", style.GHOST_PAIR)
+    _scatter(ax, z[~ghost], rgba[~ghost], False, "D", style.OTHER_PAIR)
     for event in findings.events:
         if event.kind is EventKind.GHOST_EMERGENCE and event.branches == (track.branch,):
             _draw_emergence(ax, findings, event, track)
@@ -432,7 +454,8 @@ def _draw_emergence(ax: Axes, findings: Findings, event: Event, track: PairTrack
     text = f"{findings.description.axis} {layout.grouped(event.after)}"
     side = "left" if x < np.mean(ax.get_xlim()) else "right"
     space = 8 if side == "left" else -8
-    ax.annotate(text, (x, y), (space, 0), textcoords="offset points", ha=side, va="center", fontsize=7)
+    look: dict[str, Any] = {"va": "center", "fontsize": 7, "bbox": style.ON_PAPER, "zorder": 5}
+    ax.annotate(text, (x, y), (space, 0), textcoords="offset points", ha=side, **look)
 
 
 def _scatter(ax: Axes, z: NDArray[np.complex128], rgba: Any, filled: bool, marker: str, label: str) -> None:
@@ -441,7 +464,7 @@ def _scatter(ax: Axes, z: NDArray[np.complex128], rgba: Any, filled: bool, marke
         ax.scatter(z.real, z.imag, 16, faces, marker=marker, edgecolors=rgba, linewidths=0.9, label=label, zorder=3)
 
 
-def _draw_node(ax: Axes, findings: Findings, event: Event, lanes: layout.Lanes) -> None:
+def _draw_node(ax: Axes, findings: Findings, event: Event, lanes: graph_layout.Lanes) -> None:
     column, lane = lanes.of_event(event)
     if event.at is None:
         ends = [lanes.column(event.before), lanes.column(event.after)]
@@ -450,21 +473,22 @@ def _draw_node(ax: Axes, findings: Findings, event: Event, lanes: layout.Lanes) 
     _draw_event(ax, event, column, lane)
 
 
-def _draw_relations(ax: Axes, findings: Findings, lanes: layout.Lanes) -> None:
-    for relation, start, end in layout.arrows(findings, lanes):
+def _draw_relations(ax: Axes, findings: Findings, lanes: graph_layout.Lanes) -> None:
+    for relation, start, end in graph_layout.arrows(findings, lanes):
         look = {"linewidth": 1, **style.RELATIONS[relation]}
         ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "shrinkA": 4, "shrinkB": 4, **look}, zorder=4)
         ax.plot([], [], label=relation, **look)
 
 
-def _graph_axes(ax: Axes, findings: Findings, lanes: layout.Lanes) -> None:
-    ax.set(xlim=(-0.3, len(lanes.places) - 0.7), ylim=(-0.5, lanes.top + 0.8))
+def _graph_axes(ax: Axes, findings: Findings, lanes: graph_layout.Lanes) -> None:
+    places, names = graph_layout.lane_labels(findings, lanes)
+    ax.set(xlim=(-0.3, len(lanes.places) - 0.7), ylim=(-0.5, places[-1] + 0.8))
     rotation, size = (40, 7) if len(lanes.places) < 14 else (90, 6)
-    ax.set_xticks(range(len(lanes.places)), layout.column_labels(findings, lanes))
+    ax.set_xticks(range(len(lanes.places)), graph_layout.column_labels(findings, lanes))
     for label in ax.get_xticklabels():
         label.set(rotation=rotation, ha="right", va="top" if rotation < 90 else "center", rotation_mode="anchor")
-    ax.set_yticks(*layout.lane_labels(findings, lanes))
-    for verdict, drop in zip(findings.verdicts, layout.drops(findings), strict=True):
+    ax.set_yticks(places, names)
+    for verdict, drop in zip(findings.verdicts, graph_layout.drops(findings), strict=True):
         text = f"{verdict.verdict.value}\n{verdict.grade.value}"
         ax.annotate(text, lanes.of_event(drop), (0, 7), textcoords="offset points", ha="center", fontsize=7)
     ax.set_xlabel(f"events in the order of {layout.training_label(findings)}")
