@@ -397,7 +397,7 @@ def _roots(m, b, powers, criticals, signs, count, roots, reach, centres, kept, e
 
 @njit(error_model="numpy", cache=True)
 def drift(m0, n0, b0, m1, n1, b1, reach):
-    """How far f, f', f'' (on |κ| ≤ reach) and the tail's sum differ, at most, anywhere on the line between two networks.
+    """How far f, f', f'' (|κ| ≤ reach) and the tail's sum differ, at most, anywhere on the line between two networks.
 
     With w = |Δm|·reach + |Δb|, |Δf| ≤ Σ|Δn| + |n₀|w, |Δf'| ≤ ΣP + 0.77|n₀m₀|w, |Δf''| ≤ Σ0.77Q + 2|n₀m₀²|w, where P and
     Q bound |Δ(nm)| and |Δ(nm²)| on the whole line: nm is quadratic along it, and leaves its chord by |Δn·Δm|/4 at most;
