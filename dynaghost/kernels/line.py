@@ -45,6 +45,8 @@ _PARTS = 512
 _RADII = 40
 # Part of |f'| or |f''| that a certificate keeps as margin, so that it can be carried to the next checkpoint.
 _SPARE = 0.04
+# Typed: a literal 0 or −1 as an argument makes Numba compile the callee twice.
+_ZERO, _NONE = np.int64(0), np.int64(-1)
 # The ends c + h of a piece are rounded, by less than 1e-8 of a part's width (a march has at most 2000 centres, so that
 # |c| < 1e6·r); the spare part of |f'| or |f''| covers that, if the margin gives up this much.
 _KEPT = 1.0 - 1e-5
@@ -196,7 +198,7 @@ def _march(m, b, units, powers, magnitudes, largest, parts, centres, stack, g, l
     Returns the number of parts (−1 if it failed), of centres kept and spent, `end`, the margin of the tail there, and
     the level of the radius r = 2^(level/2)/max m to start with next time.
     """
-    count, kept, spent = 0, 0, 0
+    count, kept, spent = _ZERO, _ZERO, _ZERO
     x = 0.0
     first = level
     while spent < 2000:
@@ -236,7 +238,7 @@ def _march(m, b, units, powers, magnitudes, largest, parts, centres, stack, g, l
 @njit(error_model="numpy", cache=True)
 def _join(left, left_count, right, right_count, parts):
     """One list over the whole line from the march to the right and the mirrored one to the left."""
-    count = 0
+    count = _ZERO
     for k in range(left_count - 1, -1, -1):
         row = left[k]
         # f̃(κ) = −f(−κ): f̃' is f' mirrored, f̃'' changes sign.
@@ -435,7 +437,7 @@ def _cover(m, b, units, powers, magnitudes, largest, work, criticals, margins):
     parts, right, left, centres, stack, g, mirrored = work
     margins[:] = np.inf
     right_count, kept, spent, right_end, right_margin, level = _march(
-        m, b, units, powers, magnitudes, largest, right, centres, stack, g, 0
+        m, b, units, powers, magnitudes, largest, right, centres, stack, g, _ZERO
     )
     if right_count < 0:
         return -1, spent, kept
@@ -514,11 +516,11 @@ def structures(m, n, b, carry, statuses, counts, criticals, roots, margins):
     """
     number, units = m.shape
     work = scratch(units)
-    carried_from = -1
+    carried_from = _NONE
     for e in range(number):
         into = e if criticals.shape[0] > 1 else 0
-        previous = carried_from if carry else -1
-        carried_from = -1
+        previous = carried_from if carry else _NONE
+        carried_from = _NONE
         statuses[e] = _structure(
             m, n, b, e, previous, work, counts, criticals, roots, margins, criticals[into], roots[into], margins[into]
         )
@@ -536,10 +538,10 @@ def _structure(m, n, b, e, previous, work, counts, criticals, roots, margins, cr
     largest, fits = prepare(m[e], n[e], b[e], flipped, bias, powers, magnitudes)
     if not fits:
         return UNDECIDED
-    kept, found = 0, -1
+    kept, found = _ZERO, _NONE
     slack = 1.0 - _positive_slope(powers[1]) - rounding(units, magnitudes[1], 1.0)
     if slack > 0.0:
-        found = 0
+        found = _ZERO
         margin[:] = np.inf
         margin[MARGIN_TAIL] = slack
         margin[REACH] = 0.0
