@@ -1,0 +1,1 @@
+"""The paper's figures: one module runs each, draws it and states its claims."""
