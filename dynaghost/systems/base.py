@@ -137,6 +137,8 @@ def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
     array([1., 2.])
     """
     try:
+        if np.iscomplexobj(value):
+            raise TypeError("complex")
         array = np.array(value, dtype=float)
     except (TypeError, ValueError) as error:
         raise DynaghostError(f"{name}: expected an array of real numbers, got {type(value).__name__}") from error

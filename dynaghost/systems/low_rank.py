@@ -152,8 +152,8 @@ class RankOneRNN(LowRankRNN):
         form: str = Form.RATE,
         scale: float = 1.0,
     ) -> None:
-        m, n = finite("m", m), finite("n", n)
-        super().__init__(m.reshape(-1, 1), n.reshape(1, -1), b, leak=leak, time=time, form=form, scale=scale)
+        m, n = _vector("m", m), _vector("n", n)
+        super().__init__(m[:, None], n[None, :], b, leak=leak, time=time, form=form, scale=scale)
 
 
 class _Circuit:
@@ -247,10 +247,14 @@ class RankOneCircuit(_Circuit, ScalarSystem):
             slack = 4e-16 * (np.abs(m) * max(abs(lower), abs(upper)) + np.abs(b))
             nearest = np.where(ends[0] * ends[1] <= 0, 0.0, np.abs(ends).min(axis=0) - slack)
             slope = np.maximum(tanh_taylor(np.maximum(nearest, 0.0), 1)[1], 1e-300)
-            second = np.abs(n) * m**2 * np.minimum(TANH_SECOND, 2 * slope)
-            third = np.abs(n) * np.abs(m) ** 3 * np.minimum(TANH_THIRD, 4 * slope)
+            # n·m first, and upwards: m² alone may underflow.
+            once = np.where((n != 0) & (m != 0), np.nextafter(np.abs(n) * np.abs(m), np.inf), 0.0)
+            twice = np.nextafter(once * np.abs(m), np.inf)
+            second = twice * np.minimum(TANH_SECOND, 2 * slope)
+            third = np.nextafter(twice * np.abs(m), np.inf) * np.minimum(TANH_THIRD, 4 * slope)
         grow = 1 + 1e-12 + len(m) * 2.3e-16
-        return tuple(float(np.nan_to_num(bound.sum() * grow, nan=np.inf, posinf=np.inf)) for bound in (second, third))  # type: ignore[return-value]
+        bounds = (bound.sum() * grow + 1e-320 * len(m) for bound in (second, third))
+        return tuple(float(np.nan_to_num(bound, nan=np.inf, posinf=np.inf)) for bound in bounds)  # type: ignore[return-value]
 
     def slow_interval(self) -> tuple[float, float]:
         m, n, b = self.weights
@@ -277,6 +281,13 @@ def _check_shapes(m: Array, n: Array, b: Array) -> None:
         )
 
 
+def _vector(name: str, value: ArrayLike) -> Array:
+    array = finite(name, value)
+    if array.size != max(array.shape, default=1):
+        raise DynaghostError(f"{name}: expected a vector for rank one, got an array of shape {array.shape}")
+    return array.ravel()
+
+
 def _independent(m: Array, n: Array, form: Form) -> tuple[Array, Array]:
     """The same M N with independent rows of N (rate form) or independent columns of M (current form)."""
     factor = n if form is Form.RATE else m.T
@@ -289,11 +300,15 @@ def _independent(m: Array, n: Array, form: Form) -> tuple[Array, Array]:
 
 
 def _metric(m: Array, n: Array, form: Form) -> Array:
-    gram = n @ n.T if form is Form.RATE else m.T @ m
+    """(N Nᵀ)⁻¹ or MᵀM, as a square: symmetric, and positive definite where N or M is only nearly deficient."""
     # A circuit without coupling is κ̇ = −κ, measured in its own coordinate.
-    if not np.any(gram) or not np.all(np.isfinite(gram)):
-        return np.eye(len(gram))
-    return np.linalg.inv(gram) if form is Form.RATE else gram
+    if not np.any(n if form is Form.RATE else m):
+        return np.eye(m.shape[1])
+    with np.errstate(over="ignore", under="ignore"):
+        root = np.linalg.pinv(n, rcond=0).T if form is Form.RATE else m.T
+        gram = np.asarray(root @ root.T)
+        gram = 0.5 * (gram + gram.T)
+    return gram if np.all(np.isfinite(gram)) and np.all(np.diag(gram) > 0) else np.eye(len(gram))
 
 
 def _tail_end(m: Array, n: Array, b: Array, reach: float) -> float:
