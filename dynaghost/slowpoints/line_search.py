@@ -202,18 +202,20 @@ def _single(line: Line, a: float, b: float, left: int | None = None, right: int 
 
 def _beside(line: Line, end: float, middle: tuple[float, float], extreme: int) -> Iterator[Critical]:
     """The zero of f' between a piece's end and the zero of f'' in `middle`, where f' has its extreme value's sign."""
-    near, before = (middle[0], True) if end <= middle[0] else (middle[1], False)
+    before = end <= middle[0]
+    near = middle[0] if before else middle[1]
+    low, high = min(end, near), max(end, near)
     sign = line.sign(1, end)
     if sign == extreme:
         return
     if sign and line.sign(1, near) == extreme:
-        yield from _single(line, *sorted((end, near)))
+        yield from _single(line, low, high)
     elif sign:
         # Both are between the same two floats: f has one sign over them, or it is not known.
         value = line.sign_over(0, *middle, PRECISION_LIMIT) or None
-        yield Critical(*middle, value, extreme if before else sign)
+        yield Critical(middle[0], middle[1], value, extreme if before else sign)
     else:
-        yield Critical(*sorted((end, near)), None, None)
+        yield Critical(low, high, None, None)
 
 
 def _merge_gaps(criticals: list[Critical], gaps: list[tuple[float, float]]) -> list[Critical]:

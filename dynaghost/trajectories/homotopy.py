@@ -206,8 +206,8 @@ def _place(ends: tuple[Array, Array, Array], link: Array, s: Array) -> tuple[Arr
 
 def _holds(places: _Places, middle: tuple[Array, Array, Array], ends: tuple[Array, Array, Array]) -> Array:
     result = np.empty(len(places.s), dtype=bool)
-    sizes = [np.maximum(np.abs(w[places.link]), np.abs(w[places.link + 1])) for w in ends]
-    kernel.holds(*places.weights, places.margins, *middle, *sizes, result)
+    m_size, n_size, b_size = (np.maximum(np.abs(w[places.link]), np.abs(w[places.link + 1])) for w in ends)
+    kernel.holds(*places.weights, places.margins, *middle, m_size, n_size, b_size, result)
     return result
 
 
