@@ -76,6 +76,8 @@ def analyze(
     ------
     CheckpointError
         If checkpoints cannot be read, ordered or recognized.
+    DynaghostError
+        If `n_jobs` is not a whole number of at least 1.
 
     Examples
     --------
@@ -84,6 +86,8 @@ def analyze(
     >>> [event.kind.value for event in result.events], [len(p.fixed_points) for p in result.points]
     (['saddle_node'], [3, 3, 1])
     """
+    if not isinstance(n_jobs, int) or n_jobs < 1:
+        raise DynaghostError(f"n_jobs: expected a whole number of at least 1, got {n_jobs!r}")
     run = source if isinstance(source, Run) else load_run(source)
     found = [recognize(checkpoint.read(), run.settings, checkpoint.file) for checkpoint in run]
     networks = tuple(_rank_one(one.system, checkpoint.file) for one, checkpoint in zip(found, run, strict=True))

@@ -82,7 +82,7 @@ def _options(*groups: tuple[Callable[..., Any], ...]) -> Callable[[Callable[...,
 @click.argument("folder", type=click.Path(exists=True))
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
-@click.option("--jobs", type=int, default=1, show_default=True, help="Workers; the answer is the same for any number.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Workers; any number, same answer.")
 @_options(_MODEL_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""

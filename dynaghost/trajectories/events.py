@@ -235,7 +235,8 @@ def wrong_capture(course: Course, gone: Stagnation) -> dict[str, Any] | None:
 
     It ends on another branch, at every checkpoint of the stagnation, than at the last checkpoint before it; or, if it
     was captured earlier than the gradient vanished, the loss has been higher ever since. Wrong is the other side of the
-    readout's threshold than before the capture; without a threshold capture alone counts.
+    readout's threshold than right before the capture (by then the attractor may have crossed the threshold since the
+    checkpoint); without a threshold capture alone counts.
     """
     inside = [e for e, step in enumerate(course.steps) if step >= gone.before]
     earlier = [e for e, step in enumerate(course.steps) if step < gone.before]
@@ -248,7 +249,7 @@ def wrong_capture(course: Course, gone: Stagnation) -> dict[str, Any] | None:
         return None
     if reference != earlier[-1] and not _loss_rose(course, course.steps[reference], gone):
         return None
-    before, after = _end(course, reference), _end(course, inside[0])
+    before, after = _before_capture(course, reference), _end(course, inside[0])
     threshold = None if course.trial is None else course.trial.threshold
     if threshold is not None and (before - threshold) * (after - threshold) > 0:
         return None
@@ -267,6 +268,18 @@ def _loss_rose(course: Course, step: int, gone: Stagnation) -> bool:
     assert losses.loss is not None
     then = losses.loss[losses.steps <= step]
     return len(then) > 0 and gone.loss > float(then[-1])
+
+
+def _before_capture(course: Course, e: int) -> float:
+    """Where the trial ended right before it was captured, on the line after checkpoint `e`."""
+    first, last = course.attractor(e), course.attractor(e + 1)
+    stretches = course.stretches(e)
+    if first is None or last is None or not stretches:
+        return _end(course, e)
+    low, _, _ = _bisect_capture(course, stretches, first, last)
+    roots = next(stretch.roots for stretch in stretches if stretch.before <= low <= stretch.after)
+    points = find_slow_points(course.network_at(e, low)).fixed_points
+    return float(points[roots.index(first)].x[0]) if len(points) == len(roots) else _end(course, e)
 
 
 def _end(course: Course, e: int) -> float:
