@@ -265,14 +265,14 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def positive(values: Array) -> tuple[Array, int]:
-    """What a logarithmic axis can show, nan where it cannot, and how many values those are.
+    """What a logarithmic axis can hold, nan where it cannot, and how many values those are.
 
     Examples
     --------
     >>> positive(np.array([1.0, 0.0, np.inf]))
     (array([ 1., nan, nan]), 2)
     """
-    shown = np.isfinite(values) & (values > 0)
+    shown = (values > 1e-150) & (values < 1e150)
     return np.where(shown, values, np.nan), int(np.sum(~shown))
 
 
@@ -323,7 +323,7 @@ def flow_window(findings: Findings, indices: Sequence[int]) -> Window:
     """κ from left to right of all that is marked at these checkpoints, and f(κ) as large as it gets in between."""
     spans = [(min(places), max(places)) for places in (marked(findings, e) for e in indices)]
     low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-    room = 0.12 * (high - low) or 1.0
+    room = 0.15 * (high - low) or 1.0
     fields = [findings.circuits[e].f(np.linspace(*span, 400)) for e, span in zip(indices, spans, strict=True)]
     top = 1.4 * max(float(np.abs(f).max()) for f in fields)
     return Window((low - room, high + room), (-top, top) if top > 1e-9 else (-room, room))

@@ -58,8 +58,7 @@ def latent_flow(
     >>> [ax.get_title() for ax in latent_flow(findings)]
     ['step 0', 'step 1']
     """
-    chosen = layout.informative(findings) if steps is None else tuple(steps)
-    indices = [_index(findings, step) for step in chosen]
+    indices = _indices(findings, layout.informative(findings) if steps is None else steps)
     window = layout.flow_window(findings, indices)
     with rc_context(style.STYLE):
         grid = _flow_panels(len(indices)) if axes is None else _given(axes, len(indices))
@@ -243,11 +242,12 @@ def _pictures(findings: Findings) -> Iterator[tuple[str, Any]]:
     yield "event_graph", event_graph(findings).figure
 
 
-def _index(findings: Findings, step: int) -> int:
-    if step not in findings.steps:
+def _indices(findings: Findings, steps: Sequence[int]) -> list[int]:
+    unknown = [step for step in steps if step not in findings.steps]
+    if unknown or not len(steps):
         first, last = findings.steps[0], findings.steps[-1]
-        raise DynaghostError(f"steps: expected checkpoints of the run, {first} to {last}, got {step}")
-    return findings.steps.index(step)
+        raise DynaghostError(f"steps: expected checkpoints of the run, {first} to {last}, got {unknown or 'none'}")
+    return [findings.steps.index(step) for step in steps]
 
 
 def _given(axes: Iterable[Axes], count: int) -> NDArray[np.object_]:
@@ -352,8 +352,8 @@ def _draw_checkpoints(ax: Axes, findings: Findings, window: tuple[float, float])
         return
     for e in shown:
         for point in findings.points[e].points:
-            colour = style.LINES[layout.role(point)]["color"]
-            ax.plot(findings.steps[e], float(point.x[0]), "o", color=colour, markersize=3, zorder=4)
+            look = {**style.POINTS[layout.role(point)], "markersize": 3, "zorder": 4, "clip_on": False}
+            ax.plot(findings.steps[e], float(point.x[0]), linestyle="none", **look)
 
 
 def _draw_event(ax: Axes, event: Event, x: float, y: float) -> None:
@@ -372,7 +372,7 @@ def _draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple
     else:
         ax.set_yticks([])
     if left_out:
-        text = f"not shown: {left_out} values that are 0, negative or not finite"
+        text = f"not shown: {left_out} values that a logarithmic axis cannot hold"
         ax.text(0.99, 0.96, text, transform=ax.transAxes, ha="right", va="top", fontsize=7, color=style.GREY)
     ax.set_ylabel(name)
     _finish(ax)
@@ -438,7 +438,8 @@ def _draw_pair(ax: Axes, findings: Findings, track: PairTrack, colours: ScalarMa
     z, ghost, rgba = path.z, path.ghost, colours.to_rgba(path.steps)
     ax.plot(z.real, z.imag, color=style.GREY, linewidth=0.6, zorder=2)
     _scatter(ax, z[ghost], rgba[ghost], True, "D", style.GHOST_PAIR)
-    _scatter(ax, z[~ghost], rgba[~ghost], False, "D", style.OTHER_PAIR)
+    other = ~ghost & np.isfinite(z)
+    _scatter(ax, z[other], rgba[other], False, "D", style.OTHER_PAIR)
     for event in findings.events:
         if event.kind is EventKind.GHOST_EMERGENCE and event.branches == (track.branch,):
             _draw_emergence(ax, findings, event, track)
@@ -507,7 +508,8 @@ def _legend(axes: Iterable[Axes], *, own: bool) -> None:
     if not found:
         return
     if own:
-        axes[0].figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=4)
+        columns = 4 if max(map(len, found)) <= 24 else 3
+        axes[0].figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
     else:
         axes[0].legend(found.values(), found.keys())
 
