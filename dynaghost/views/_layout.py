@@ -239,7 +239,7 @@ def _densest(brackets: Sequence[tuple[float, float]], gap: float) -> tuple[float
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Text at a place, both in fractions of a width."""
+    """Text, and where it stands, as a share of the width."""
 
     at: float
     text: str

@@ -215,6 +215,15 @@ def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[s
     ------
     DynaghostError
         If a format is none of the three.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from dynaghost.analysis import analyze
+    >>> findings = analyze([{"m": [1.5], "n": [1.0], "b": [0.0]}])
+    >>> with TemporaryDirectory() as out:
+    ...     [path.name for path in figures(findings, out, formats=["png"])]
+    ['flow.png', 'branches.png', 'complex_plane.png', 'event_graph.png']
     """
     unknown = [suffix for suffix in formats if suffix not in style.METADATA]
     if unknown:
