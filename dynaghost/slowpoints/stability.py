@@ -58,6 +58,7 @@ def _growth(eigenvalues: list[complex], time: Time, leak: float | None) -> tuple
     """A rate for each eigenvalue, negative where it attracts, and whether a multiplier is negative."""
     if time is Time.FLOW:
         return [complex(value).real for value in eigenvalues], False
-    multipliers = [1 + (1.0 if leak is None else leak) * complex(value) for value in eigenvalues]
-    flip = any(multiplier.real < 0 and multiplier.imag == 0 for multiplier in multipliers)
-    return [abs(multiplier) - 1 for multiplier in multipliers], flip
+    moves = [(1.0 if leak is None else leak) * complex(value) for value in eigenvalues]
+    flip = any(move.real < -1 and move.imag == 0 for move in moves)
+    # |1 + z|² − 1 as a product: 1 + z itself rounds to 1 where z is small.
+    return [move.real * (2 + move.real) + move.imag**2 for move in moves], flip
