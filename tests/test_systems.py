@@ -87,9 +87,8 @@ def test_jacobian_is_the_complex_step_of_f(system):
 def test_jacobian_is_the_difference_of_f(system):
     for x in states(system):
         h = 1e-6 * np.eye(system.dim)
-        np.testing.assert_allclose(
-            system.jacobian(x), (system.f(x + h) - system.f(x - h)).T / 2e-6, rtol=1e-6, atol=1e-7
-        )
+        difference = (system.f(x + h) - system.f(x - h)).T / 2e-6
+        np.testing.assert_allclose(system.jacobian(x), difference, rtol=1e-6, atol=1e-7)
 
 
 @every_system

@@ -185,7 +185,7 @@ def track(steps: Sequence[int], points: Sequence[SlowPoints], links: Sequence[Li
     -------
     Tracks
     """
-    tracker = _Tracker(list(steps), list(points))
+    tracker = _Tracker(list(steps), list(points), list(links))
     tracker.begin()
     for index, link in enumerate(links):
         tracker.follow(index, link, odd[index])
@@ -195,8 +195,8 @@ def track(steps: Sequence[int], points: Sequence[SlowPoints], links: Sequence[Li
 class _Tracker:
     """The state of following: which branch each point is on, at the place reached."""
 
-    def __init__(self, steps: list[int], points: list[SlowPoints]) -> None:
-        self.steps, self.points = steps, points
+    def __init__(self, steps: list[int], points: list[SlowPoints], links: list[Link]) -> None:
+        self.steps, self.points, self.links = steps, points, links
         self.segments: list[Segment] = []
         self.open: dict[int, Segment] = {}
         self.crossings: list[Crossing] = []
@@ -208,11 +208,29 @@ class _Tracker:
         self.next_id = 0
 
     def begin(self) -> None:
-        """New branches for every point of the checkpoint reached."""
-        now = self.points[len(self.labels)]
-        self.roots = [self._new(Kind.FIXED_POINT, None) for _ in now.fixed_points]
-        self.ghosts = [self._new(Kind.GHOST, None) for _ in now.ghosts]
-        self._arrive()
+        """New branches for every point of the checkpoint reached, or beside it where it is undecided itself."""
+        e = len(self.labels)
+        beside = self._beyond(e)
+        roots = len(self.points[e].fixed_points) if beside is None else len(beside.roots)
+        ghosts = len(self.points[e].ghosts) if beside is None else len(beside.ghosts)
+        self.roots = [self._new(Kind.FIXED_POINT, None) for _ in range(roots)]
+        self.ghosts = [self._new(Kind.GHOST, None) for _ in range(ghosts)]
+        if beside is None:
+            self._arrive()
+        else:
+            self._arrive_undecided(self._named(beside))
+
+    def _beyond(self, e: int) -> Side | None:
+        """The structure just after checkpoint `e`, if that is where its line begins."""
+        if e == len(self.links) or self.links[e].span[0] == 0:
+            return None
+        return self.links[e].start
+
+    def _named(self, side: Side) -> list[tuple[Kind, float, int]]:
+        """Kind, place and branch of every point of the structure reached."""
+        roots = [(Kind.FIXED_POINT, float(x), branch) for x, branch in zip(side.roots[:, 0], self.roots, strict=True)]
+        places = [float(side.criticals[k, 0]) for k in side.ghosts]
+        return roots + [(Kind.GHOST, x, branch) for x, branch in zip(places, self.ghosts, strict=True)]
 
     def follow(self, index: int, link: Link, odd: bool) -> None:
         if link.start is None or link.end is None or link.status is not LinkStatus.FOLLOWED:
@@ -220,14 +238,45 @@ class _Tracker:
             self.begin()
             return
         self.criticals = dict(zip(link.start.ghosts, self.ghosts, strict=True))
-        here, side = 0.0, link.start
+        here, side = link.span[0], link.start
         for change in link.changes:
             self.stretches.append(Stretch(index, here, change.before, side, change.left, tuple(self.roots)))
             self._turn(index, change, read(change), _around(link, change), odd)
             here, side = change.after, change.right
-        self.stretches.append(Stretch(index, here, 1.0, side, link.end, tuple(self.roots)))
+        self.stretches.append(Stretch(index, here, link.span[1], side, link.end, tuple(self.roots)))
         self.ghosts = [self.criticals[k] for k in link.end.ghosts]
-        self._arrive()
+        if link.span[1] == 1:
+            self._arrive()
+        else:
+            self._pass(index, link.span[1], link.end, odd)
+
+    def _pass(self, index: int, here: float, side: Side, odd: bool) -> None:
+        """Through a checkpoint that is undecided itself: what changes between the places on its two sides is there."""
+        points = self._named(side)
+        beyond = self._beyond(index + 1)
+        if beyond is not None:
+            change = Change(here, 1.0, side, beyond)
+            self._turn(index, change, read(change), (here, 1.0), odd)
+            self.ghosts = [self.criticals[k] for k in beyond.ghosts]
+            points += self._named(beyond)
+        self._arrive_undecided(points)
+
+    def _arrive_undecided(self, beside: list[tuple[Kind, float, int]]) -> None:
+        """Each point of a checkpoint that is undecided itself is on the branch that is next to it just beside it."""
+        step, now = self.steps[len(self.labels)], self.points[len(self.labels)]
+        named: dict[Kind, list[int]] = {Kind.FIXED_POINT: [], Kind.GHOST: []}
+        for point in now.points:
+            x, taken = float(point.x[0]), named[point.kind]
+            near = [(abs(place - x), -i, b) for i, (kind, place, b) in enumerate(beside) if kind is point.kind]
+            branch = min((one for one in near if one[2] not in taken), default=None)
+            name = self._new(point.kind, None) if branch is None else branch[2]
+            taken.append(name)
+            segment = next(s for s in reversed(self.segments) if (s.branch, s.kind) == (name, point.kind))
+            segment.steps.append(step)
+            segment.x.append(x)
+            if branch is None:
+                self.open.pop(name).lost = f"seen only at {step}, where the structure is undecided"
+        self.labels.append(Labels(tuple(named[Kind.FIXED_POINT]), tuple(named[Kind.GHOST])))
 
     def result(self) -> Tracks:
         branches = [Branch(b, tuple(s for s in self.segments if s.branch == b)) for b in range(self.next_id)]

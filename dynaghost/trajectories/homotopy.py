@@ -25,6 +25,8 @@ ZONE = 2.0**-26
 BUDGET = 200_000
 """Most places looked at between two checkpoints."""
 
+# How far from a checkpoint that float64 leaves undecided its line begins, the nearest that is decided.
+_ASIDE = tuple(2.0**-k for k in (30, 26, 22, 18, 14, 10))
 _CUTS = (0.5, 0.375, 0.625, 0.4375)
 
 
@@ -79,7 +81,7 @@ class Link:
     Attributes
     ----------
     start, end : Side or None
-        The structures at the checkpoints; None where they are undecided.
+        The structures at the ends of `span`; None where none was decided.
     changes : tuple of Change
         In order; everywhere else, but in `unproved`, the structure is proved to stay as it is.
     unproved : tuple of (float, float)
@@ -87,6 +89,8 @@ class Link:
     status : LinkStatus
     places : int
         Places at which the structure was computed.
+    span : tuple of (float, float)
+        What was followed: (0, 1), or less where float64 does not decide the structure at a checkpoint itself.
     """
 
     start: Side | None
@@ -95,6 +99,7 @@ class Link:
     unproved: tuple[tuple[float, float], ...] = ()
     status: LinkStatus = LinkStatus.FOLLOWED
     places: int = 0
+    span: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(slots=True)
@@ -153,22 +158,42 @@ def follow(
     ([(3, 1)], 0.207546455)
     """
     ends = _structured(np.arange(len(m)), np.zeros(len(m)), (m, n, b))
-    found = [_Found(places=2) for _ in range(len(m) - 1)]
-    links = np.array([e for e in range(len(m) - 1) if ends.sides[e] and ends.sides[e + 1]], dtype=int)
-    left, right = ends.take(links), ends.take(links + 1)
-    right.link, right.s = left.link, np.ones(len(links))
-    ends_of = (m, n, b)
+    links = np.arange(len(m) - 1)
+    found = [_Found(places=2) for _ in links]
+    first, last = ends.take(links), ends.take(links + 1)
+    last.link, last.s = links, np.ones(len(links))
+    _step_aside(first, (m, n, b), found, forward=True)
+    _step_aside(last, (m, n, b), found, forward=False)
+    decided = np.array([e for e in links if first.sides[e] and last.sides[e]], dtype=int)
+    left, right = first.take(decided), last.take(decided)
     while len(left.link):
-        left, right = _bisect(left, right, ends_of, found, tolerance, zone, budget)
-    return [_link(ends.sides[e], ends.sides[e + 1], found[e]) for e in range(len(m) - 1)]
+        left, right = _bisect(left, right, (m, n, b), found, tolerance, zone, budget)
+    return [_link(first, last, e, found[e]) for e in links]
 
 
-def _link(start: Side | None, end: Side | None, found: _Found) -> Link:
+def _step_aside(places: _Places, ends: tuple[Array, Array, Array], found: list[_Found], *, forward: bool) -> None:
+    """Move places that float64 leaves undecided along their lines to the nearest decided one."""
+    for aside in _ASIDE:
+        rows = np.array([row for row, side in enumerate(places.sides) if side is None], dtype=int)
+        if not len(rows):
+            return
+        s = np.full(len(rows), aside if forward else 1 - aside)
+        moved = _structured(places.link[rows], s, _place(ends, places.link[rows], s))
+        for i, row in enumerate(rows):
+            found[row].places += 1
+            places.sides[row] = moved.sides[i]
+        places.s[rows], places.margins[rows] = s, moved.margins
+        for stack, new in zip(places.weights, moved.weights, strict=True):
+            stack[rows] = new
+
+
+def _link(first: _Places, last: _Places, e: int, found: _Found) -> Link:
+    start, end, span = first.sides[e], last.sides[e], (float(first.s[e]), float(last.s[e]))
     if start is None or end is None:
         return Link(start, end, status=LinkStatus.UNDECIDED, places=found.places)
     changes = tuple(sorted(found.changes, key=lambda change: change.before))
     status = LinkStatus.TOO_FAR if found.spent else LinkStatus.FOLLOWED
-    return Link(start, end, changes, _joined(found.unproved), status, found.places)
+    return Link(start, end, changes, _joined(found.unproved), status, found.places, span)
 
 
 def _joined(stretches: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
