@@ -47,9 +47,7 @@ class Claim:
         return self.outcome is Outcome.FAILS and not self.known
 
 
-def claim(
-    figure: str, text: str, expected: str, measured: object, holds: bool | None, *, known: bool = False
-) -> Claim:
+def claim(figure: str, text: str, expected: str, measured: object, holds: bool | None, *, known: bool = False) -> Claim:
     """A claim from a truth value; None where this run cannot decide.
 
     Examples
