@@ -30,7 +30,8 @@ FORMAT = 1
 
 # "dght", by which SQLite and `file` tell the database from those of other programs.
 _APPLICATION = 0x64676874
-_PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=DELETE", "synchronous=FULL")
+# One writer that keeps its lock. No WAL: it fails on cluster file systems.
+PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=DELETE", "synchronous=FULL")
 _CREATE = (
     f"PRAGMA application_id={_APPLICATION}",
     f"PRAGMA user_version={FORMAT}",
@@ -78,8 +79,8 @@ class Store:
             If the folder holds results of another key, is in use by another process, or holds a file of that name that
             is no database of results.
         """
-        path = _made(Path(folder)) / DATABASE
-        with _explained(path):
+        path = made(Path(folder)) / DATABASE
+        with explained(path):
             connection = sqlite3.connect(path, timeout=0, isolation_level=None)
             store = cls(path, connection)
             try:
@@ -109,7 +110,7 @@ class Store:
         StoreError
             If the database is damaged.
         """
-        with _explained(self.path), _understood(self.path):
+        with explained(self.path), _understood(self.path):
             row = self._connection.execute("SELECT record FROM batch WHERE number = ?", (i,)).fetchone()
             return None if row is None else loads(Batch, zlib.decompress(row[0]).decode())
 
@@ -123,7 +124,7 @@ class Store:
         """
         first, last = (batch.steps[0], batch.steps[-1]) if batch.steps else (None, None)
         record = zlib.compress(dumps(batch).encode())
-        with _explained(self.path), self._transaction():
+        with explained(self.path), self._transaction():
             self._connection.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?)", (i, first, last, record))
 
     def finish(self, findings: Findings) -> None:
@@ -134,7 +135,7 @@ class Store:
         StoreError
             If they cannot be written.
         """
-        with _explained(self.path), self._transaction():
+        with explained(self.path), self._transaction():
             for name, columns in tables.TABLES.items():
                 self._connection.execute(f"DROP TABLE IF EXISTS {name}")
                 self._connection.execute(f"CREATE TABLE {name} ({columns})")
@@ -146,10 +147,10 @@ class Store:
         self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
 
     def _begin(self, key: str, description: dict[str, Any]) -> None:
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}")
         with self._transaction():
-            if _holds_nothing(self._connection):
+            if holds_nothing(self._connection):
                 for statement in _CREATE:
                     self._connection.execute(statement)
                 self._connection.execute("INSERT INTO store VALUES (?, ?)", (key, json.dumps(description)))
@@ -257,13 +258,20 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
         raise StoreError(f"{path}: expected the results of an analysis, got no such file")
     # Not read-only: a journal that a killed process left has to be rolled back first.
     address = f"{path.resolve().as_uri()}?mode=rw"
-    with _explained(path), closing(sqlite3.connect(address, timeout=0, uri=True)) as connection, _understood(path):
+    with explained(path), closing(sqlite3.connect(address, timeout=0, uri=True)) as connection, _understood(path):
         _check_format(connection, path)
         _check_finished(connection, path)
         return kind(**tables.fields(connection.execute))
 
 
-def _made(folder: Path) -> Path:
+def made(folder: Path) -> Path:
+    """The folder, made if need be.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -271,7 +279,8 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _holds_nothing(connection: sqlite3.Connection) -> bool:
+def holds_nothing(connection: sqlite3.Connection) -> bool:
+    """Whether a database was just made."""
     return connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
@@ -330,7 +339,7 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """What goes wrong inside SQLite as a StoreError that names the file."""
     try:
         yield
