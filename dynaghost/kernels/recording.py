@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.line import CURVE, DECIDED, F, X
 from dynaghost.kernels.lanes import dot
+from dynaghost.kernels.line import CURVE, DECIDED, F, X
 from dynaghost.kernels.training import _backward, _descend, _forward
 
 

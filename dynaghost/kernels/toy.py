@@ -2,7 +2,8 @@
 
 Gradient descent uses the gradient in closed form for a perfectly confident readout (paper, eqs. 2 and 13),
 
-    L(r) = |T − π/(2√r)| for r ≥ r*/4, else T;   dL/dr = ±π/(4 r^{3/2}), + above r* = π²/(4T²) and − below, 0 below r*/4.
+    L(r) = |T − π/(2√r)| for r ≥ r*/4, else T;
+    dL/dr = ±π/(4 r^{3/2}), + above r* = π²/(4T²) and − below, 0 below r*/4.
 
 Square roots and divisions are correctly rounded, so that every processor gives the same bits.
 """
@@ -30,7 +31,7 @@ def euler_losses(r, delay, step, confidence, threshold, clip, losses):
         x is held at this once it is above.
     losses : (R,) float64 array, overwritten
     """
-    before = int(round(delay / step))
+    before = round(delay / step)
     for i in range(r.size):
         x, total = 0.0, 0.0
         for k in range(2 * before):
