@@ -178,6 +178,80 @@ def train(task: str, out: str, **options: Any) -> None:
 
 
 @commands.command()
+@click.argument("figures", nargs=-1, required=True, metavar="FIGURE…")
+@click.option("--quick", is_flag=True, help="A smaller version; what it cannot decide is left open.")
+@click.option(
+    "--jobs", type=int, default=1, show_default=True, help="Workers; the numbers are the same for any number."
+)
+@click.option("--seed", type=int, help="[default: the paper's]")
+@click.option(
+    "--out", type=click.Path(file_okay=False), default="reproduced", show_default=True, help="Folder to write."
+)
+@click.option("--every-epoch", is_flag=True, help="With 3a: prove fixed points and ghosts at each of its epochs.")
+def reproduce(figures: tuple[str, ...], quick: bool, jobs: int, seed: int | None, out: str, every_epoch: bool) -> int:
+    """Run, draw and check figures of the paper: 1, 2a, 2bc, 2d, 3a, 3b, 4, s1, s2 or all.
+
+    Exit status 0 if every claim that could be decided holds or fails in the recorded way, 3 if one fails otherwise.
+    """
+    from dynaghost.paper.claims import exit_status, table
+    from dynaghost.paper.reproduce import reproduce as run
+
+    found = []
+    for figure in figures:
+        claims, _ = run(figure, out=out, quick=quick, jobs=jobs, seed=seed, every_epoch=every_epoch)
+        found += claims
+    click.echo(table(found))
+    click.echo(f"\nfigures and numbers in {out}")
+    return exit_status(found)
+
+
+@commands.command()
+@click.option("--out", type=click.Path(file_okay=False), required=True, help="Folder of the sweep; an old one goes on.")
+@click.option("--seeds", default="0:9:1", show_default=True, metavar="NUMBERS", help="Such as 0:9:1 or 1,3,5.")
+@click.option("--lr", "rates", required=True, metavar="RATES", help="Such as 0.003,0.02.")
+@click.option("--ranks", default="1", show_default=True, metavar="NUMBERS")
+@click.option("--confidences", default="10", show_default=True, metavar="VALUES")
+@click.option("--delays", default="20", show_default=True, metavar="NUMBERS", help="Steps with target 0.")
+@click.option("--epochs", type=click.IntRange(1), required=True)
+@click.option("--record-at", metavar="EPOCHS", help="Epochs whose losses are kept. [default: the first and the last]")
+@click.option("--units", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--analyze", "prove", is_flag=True, help="Prove fixed points and ghosts at every epoch while training.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Workers; the rows are the same for any number.")
+def sweep(out: str, seeds: str, rates: str, ranks: str, confidences: str, delays: str, **options: Any) -> None:
+    """Train a grid of networks on delayed activation, a row a run in OUT/sweep.db."""
+    from dynaghost.sweep import Grid
+    from dynaghost.sweep import sweep as run
+    from dynaghost.training.trainer import parse_epochs
+
+    grid = Grid(
+        seeds=parse_epochs(seeds),
+        learning_rates=_numbers(rates, "--lr"),
+        ranks=parse_epochs(ranks),
+        confidences=_numbers(confidences, "--confidences"),
+        delay_steps=parse_epochs(delays),
+    )
+    with _progress(len(grid.points), "run", counts="total") as progress:
+        found = run(
+            grid,
+            out=out,
+            epochs=options["epochs"],
+            record=parse_epochs(options["record_at"]) if options["record_at"] else None,
+            units=options["units"],
+            analyze=options["prove"],
+            n_jobs=options["jobs"],
+            progress=lambda done, _: progress(done),
+        )
+    click.echo(f"{len(found.rows)} runs in {out}")
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"expected numbers separated by commas, got {text!r}", param_hint=option) from error
+
+
+@commands.command()
 def info() -> None:
     """Versions, and what this machine offers the compiled kernels."""
     import platform
