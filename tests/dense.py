@@ -24,9 +24,9 @@ def critical_points(weights):
 
 
 @cache
-def _critical_points(content, samples=2501):
+def _critical_points(content, samples=4001):
     weights = np.frombuffer(content).reshape(3, -1)
-    reach = np.abs(weights[1]).sum() + 1
+    reach = np.abs(weights[1]).sum() + 5
     grid = np.linspace(-reach, reach, samples)
     values = slope(weights, grid)
     turns = np.flatnonzero(np.sign(values[:-1]) != np.sign(values[1:]))
@@ -35,7 +35,7 @@ def _critical_points(content, samples=2501):
 
 def fixed_points(weights):
     """Every root of f: one between two stops with f of opposite signs, between which it is monotone."""
-    reach = np.abs(weights[1]).sum() + 1
+    reach = np.abs(weights[1]).sum() + 5
     stops = [-reach, *critical_points(weights), reach]
     values = [field(weights, k) for k in stops]
     return [

@@ -18,17 +18,20 @@ from dynaghost.trajectories.branches import Branch, Crossing, CrossingKind
 # Passage times (τ) below which a pair is too far from the axis to be followed further.
 _FAINT = 0.01
 _FIRST_STEP, _LEAST_STEP = 0.125, 1e-6
+# Relative distance below which two numbers are one pair.
+_SAME = 1e-6
 # Distance from a saddle-node, as a share of the way to the checkpoint, at which the pair it leaves is looked up.
 _ASIDE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
 class PairTrack:
-    """The complex pair of one branch along training.
+    """A complex pair along training.
 
     Attributes
     ----------
     branch : int
+        Whose ghost it is, at some checkpoint, or whose two fixed points it becomes.
     steps : tuple of int
         Checkpoints at which it is known, increasing.
     z : tuple of complex
@@ -60,6 +63,8 @@ def follow_pairs(
 ) -> tuple[PairTrack, ...]:
     """The pairs of all branches that are a ghost, or two fixed points that meet in a saddle-node, at some checkpoint.
 
+    A ghost can change its pair, where another one comes to slow the flow more: then its branch has a track for each.
+
     Parameters
     ----------
     steps, circuits, points
@@ -74,10 +79,7 @@ def follow_pairs(
     for branch in branches:
         own = [fold for fold in folds if fold.branches[0] == branch.id]
         known = _at_folds(own, branch, steps, circuits) | _at_ghosts(branch, circuits, points, labels)
-        if known:
-            _extend(known, branch, steps, circuits, forward=False)
-            _extend(known, branch, steps, circuits, forward=True)
-            tracks.append(_track(branch.id, known, steps, circuits))
+        tracks += [_track(branch.id, story, steps, circuits) for story in _stories(known, branch, steps, circuits)]
     return tuple(tracks)
 
 
@@ -130,27 +132,39 @@ def _between(first: RankOneCircuit, second: RankOneCircuit, s: float) -> RankOne
     return RankOneCircuit(m, n, b, leak=first.leak, time=first.time, form=first.form)
 
 
-def _extend(
-    known: dict[int, complex],
-    branch: Branch,
-    steps: Sequence[int],
-    circuits: Sequence[RankOneCircuit],
-    *,
-    forward: bool,
-) -> None:
-    """Continue every known pair to checkpoints next to it at which the branch has no slow point, or no known pair."""
-    move = 1 if forward else -1
-    for start in sorted(known, reverse=not forward):
-        e, z = start, known[start]
-        while 0 <= e + move < len(steps) and e + move not in known:
-            at_next = branch.at(steps[e + move])
-            if at_next is not None and at_next[0] is Kind.FIXED_POINT:
-                break
-            z, s = continue_pair(*circuits[e].weights, *circuits[e + move].weights, z, _FIRST_STEP, _LEAST_STEP)
-            if s < 1 or not z.imag > 1e-9 or _time(circuits[e + move], z) < _FAINT:
-                break
-            e += move
-            known[e] = z
+def _stories(
+    known: dict[int, complex], branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
+) -> list[dict[int, complex]]:
+    """The pairs known at some checkpoints, each followed as far as it goes; one story for those that are the same."""
+    stories: list[dict[int, complex]] = []
+    for e, z in sorted(known.items()):
+        if not any(e in story and abs(story[e] - z) <= _SAME * (1 + abs(z)) for story in stories):
+            earlier = _continued(e, z, -1, branch, steps, circuits)
+            story = earlier | {e: z} | _continued(e, z, 1, branch, steps, circuits)
+            # Where a saddle-node or a break lies between two stretches, they are one story all the same.
+            before = next((other for other in stories if max(other) < min(story)), None)
+            if before is None:
+                stories.append(story)
+            else:
+                before.update(story)
+    return stories
+
+
+def _continued(
+    e: int, z: complex, move: int, branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
+) -> dict[int, complex]:
+    """The pair `z` of checkpoint `e` at those after it (`move` = 1) or before it (−1), until it is real or faint."""
+    found: dict[int, complex] = {}
+    while 0 <= e + move < len(steps):
+        at_next = branch.at(steps[e + move])
+        if at_next is not None and at_next[0] is Kind.FIXED_POINT:
+            break
+        z, s = continue_pair(*circuits[e].weights, *circuits[e + move].weights, z, _FIRST_STEP, _LEAST_STEP)
+        if s < 1 or not z.imag > 1e-9 or _time(circuits[e + move], z) < _FAINT:
+            break
+        e += move
+        found[e] = z
+    return found
 
 
 def _time(circuit: RankOneCircuit, z: complex) -> float:

@@ -170,24 +170,20 @@ def _places(window: _Window, event: Event) -> list[tuple[float, float]]:
     """Distance and reach of the event's points at every checkpoint of the window."""
     course, found = window.course, []
     for branch in event.branches:
-        track = next((t for t in course.pairs if t.branch == branch), None)
         for e in window.checkpoints:
             at = course.tracks.branches[branch].at(course.steps[e])
             if at is None:
                 continue
             kind, x = at
-            reach = 0.0
-            if kind is Kind.GHOST:
-                pair = None if track is None else track.at(course.steps[e])
-                reach = pair[0].imag if pair is not None else _width(window, e, branch)
-            found.append((window.distance(x), reach))
+            found.append((window.distance(x), _reach(window, e, branch) if kind is Kind.GHOST else 0.0))
     return found
 
 
-def _width(window: _Window, e: int, branch: int) -> float:
-    """√(μ/a), a ghost's half-width where its pair is not known."""
-    labels = window.course.tracks.labels[e].ghosts
-    ghost = window.course.points[e].ghosts[labels.index(branch)]
+def _reach(window: _Window, e: int, branch: int) -> float:
+    """Im z of a ghost's pair, or √(μ/a) where it is not known: the half-width of its bottleneck."""
+    ghost = window.course.points[e].ghosts[window.course.tracks.labels[e].ghosts.index(branch)]
+    if ghost.complex_point is not None:
+        return float(ghost.complex_point[0].imag)
     return float(np.sqrt(ghost.speed / ghost.curvature)) if ghost.curvature > 0 else 0.0
 
 
