@@ -57,10 +57,18 @@ def places(points):
 # Against the judge.
 
 
+def judged(system):
+    """The judge's structure; an example on which it is unsure itself (3 in 1000) says nothing."""
+    try:
+        return judge(system)
+    except UnsureError:
+        assume(False)
+
+
 @settings(max_examples=100, deadline=None)
 @given(networks())
 def test_every_claim_about_a_random_network_is_true(system):
-    check(find_slow_points(system), judge(system))
+    check(find_slow_points(system), judged(system))
 
 
 @settings(max_examples=30, deadline=None)
@@ -68,7 +76,7 @@ def test_every_claim_about_a_random_network_is_true(system):
 def test_networks_whose_parameters_are_pushed_to_a_fold_or_a_birth(system, seed):
     """One critical value, or one extreme value of f', is moved to within 10⁻²⁰ … 10⁻¹ of 0 by a constant or a slope."""
     rng = np.random.default_rng(seed)
-    truth = judge(system)
+    truth = judged(system)
     assume(truth.criticals)
     chosen = truth.criticals[rng.integers(len(truth.criticals))]
     m, n, b = system.m[:, 0], system.n[0], system.b
@@ -77,7 +85,7 @@ def test_networks_whose_parameters_are_pushed_to_a_fold_or_a_birth(system, seed)
         missing = float((arb(size) - Judge(m, n, b).at(arb(chosen.z.mid()))).mid())
         m, n, b = np.append(m, 0.0), np.append(n, missing), np.append(b, 700.0)
     pushed = network(m, n, b)
-    check(find_slow_points(pushed), judge(pushed))
+    check(find_slow_points(pushed), judged(pushed))
 
 
 def test_the_judge_knows_a_few_answers():
