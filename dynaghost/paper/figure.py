@@ -134,6 +134,13 @@ def write(path: Path, content: bytes) -> None:
     os.replace(temporary, path)
 
 
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """An .npz file, there as a whole or not at all."""
+    stream = io.BytesIO()
+    np.savez(stream, **dict(arrays))
+    write(path, stream.getvalue())
+
+
 def _csv(columns: Mapping[str, np.ndarray]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
