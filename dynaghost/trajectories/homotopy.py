@@ -19,7 +19,7 @@ from dynaghost.slowpoints.scalar import structures
 from dynaghost.systems.base import Array
 
 TOLERANCE = 2.0**-40
-"""Width in s of the bracket of a change."""
+"""Width in s of the bracket of a change; wider where float64 decides the structure at no place inside it."""
 ZONE = 2.0**-26
 """Width in s at which a stretch with equal ends is left unproved."""
 BUDGET = 200_000

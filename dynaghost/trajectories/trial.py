@@ -184,7 +184,11 @@ def escape_time(circuit: RankOneCircuit, start: float, threshold: float) -> floa
     points = find_scalar(circuit)
     low, high = sorted((start, threshold))
     away = float(circuit.taylor(np.float64(start), 0)[0]) * (threshold - start) <= 0
-    if away or not points.complete or any(low <= point.x[0] <= high for point in points.fixed_points):
+    if (
+        away
+        or not points.complete
+        or any(low - point.radius <= point.x[0] <= high + point.radius for point in points.fixed_points)
+    ):
         return math.inf
     # Ghosts are where an adaptive rule needs help; integration that begins at one sees how narrow it is.
     slow = [float(ghost.x[0]) for ghost in points.ghosts if low < ghost.x[0] < high]
