@@ -1,11 +1,16 @@
 """Rank-one networks as the trainers see them: three vectors and where they start."""
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from dynaghost.errors import DynaghostError
+
+AnyNetwork = TypeVar("AnyNetwork")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +20,13 @@ class RankOneNetwork:
     Attributes
     ----------
     m, n, b : (units,) float64 arrays
+    confidence : float, optional
+        c of the output σ(c(κ − κ*)) where it is trained like a weight; None where the task's is fixed.
 
     Raises
     ------
     DynaghostError
-        If the three are not finite vectors of one length.
+        If the three are not finite vectors of one length, or c is not finite.
 
     Examples
     --------
@@ -30,6 +37,7 @@ class RankOneNetwork:
     m: np.ndarray
     n: np.ndarray
     b: np.ndarray
+    confidence: float | None = None
 
     def __post_init__(self) -> None:
         shapes = [np.shape(values) for values in (self.m, self.n, self.b)]
@@ -37,6 +45,14 @@ class RankOneNetwork:
             raise DynaghostError(f"m, n and b must be vectors of one length, at least 1, got shapes {shapes}")
         if not all(np.isfinite(values).all() for values in (self.m, self.n, self.b)):
             raise DynaghostError("m, n and b must be finite, got infinite or NaN entries")
+        if self.confidence is not None and not math.isfinite(self.confidence):
+            raise DynaghostError(f"confidence must be finite, got {self.confidence}")
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """By the names in files."""
+        trained = {} if self.confidence is None else {"confidence": np.array([self.confidence])}
+        return {"m": self.m, "n": self.n, "b": self.b, **trained}
 
     @property
     def units(self) -> int:
@@ -44,7 +60,7 @@ class RankOneNetwork:
         return self.m.size
 
 
-def round_anew(network: RankOneNetwork, seed: int) -> RankOneNetwork:
+def round_anew(network: AnyNetwork, seed: int) -> AnyNetwork:
     """The same network as another rounding could have left it: each entry of m moved by −1, 0 or +1 times 2⁻⁵²·|m|.
 
     At high learning rates training is chaotic, and the end of a run is decided by the rounding of its first updates.
@@ -52,13 +68,14 @@ def round_anew(network: RankOneNetwork, seed: int) -> RankOneNetwork:
 
     Parameters
     ----------
-    network : RankOneNetwork
+    network : RankOneNetwork or other
+        Of other networks the first array is moved: m, W, S_l or W_rec.
     seed : int
         Non-negative, for `numpy.random.default_rng`.
 
     Returns
     -------
-    RankOneNetwork
+    Network
 
     Raises
     ------
@@ -73,8 +90,10 @@ def round_anew(network: RankOneNetwork, seed: int) -> RankOneNetwork:
     """
     if seed < 0:
         raise DynaghostError(f"rounding_seed must not be negative, got {seed}")
-    steps = np.random.default_rng(seed).integers(-1, 2, network.units)
-    return RankOneNetwork(m=network.m * (1 + steps * 2.0**-52), n=network.n, b=network.b)
+    first: Any = dataclasses.fields(cast(Any, network))[0].name
+    values = getattr(network, first)
+    steps = np.random.default_rng(seed).integers(-1, 2, values.shape)
+    return dataclasses.replace(cast(Any, network), **{first: values * (1 + steps * 2.0**-52)})
 
 
 def initial_rank_one(*, units: int = 100, seed: int) -> RankOneNetwork:
@@ -112,3 +131,10 @@ def initial_rank_one(*, units: int = 100, seed: int) -> RankOneNetwork:
     generator = torch.Generator().manual_seed(seed)
     m, n = ((torch.randn(units, generator=generator) / math.sqrt(units)).double().numpy() for _ in range(2))
     return RankOneNetwork(m=m, n=n, b=np.zeros(units))
+
+
+def rank_one_of(weights: Mapping[str, np.ndarray]) -> RankOneNetwork:
+    """The network of some weights by name."""
+    c = weights.get("confidence")
+    m, n, b = (weights[name] for name in ("m", "n", "b"))
+    return RankOneNetwork(m=m, n=n, b=b, confidence=None if c is None else float(np.ravel(c)[0]))

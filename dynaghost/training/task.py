@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from dynaghost.errors import DynaghostError
 
 
@@ -64,3 +66,37 @@ class DelayedActivation:
     def delay(self) -> float:
         """The delay in units of τ."""
         return self.delay_steps * self.leak
+
+    @property
+    def trials(self) -> int:
+        """In a batch: one."""
+        return 1
+
+    @property
+    def output(self) -> str:
+        """What a trained readout goes through: "sigmoid"."""
+        return "sigmoid"
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """None: (1, steps, 0)."""
+        return np.empty((1, self.steps, 0))
+
+    @property
+    def targets(self) -> np.ndarray:
+        """o after each step, (1, steps)."""
+        return (np.arange(self.steps) >= self.delay_steps).astype(float)[None]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Which steps count, (1, steps): all."""
+        return np.ones((1, self.steps), dtype=bool)
+
+    @property
+    def loss_weights(self) -> np.ndarray:
+        """What the squared error of each step counts in the loss, (1, steps): 1/T."""
+        return np.full((1, self.steps), 1 / self.delay_steps)
+
+    def states(self, units: int, *, first: int, updates: int) -> np.ndarray:
+        """x(0), (1, 1, units): the same in every update."""
+        return np.full((1, 1, units), self.x0)
