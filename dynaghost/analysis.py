@@ -64,7 +64,7 @@ def analyze(
     n_jobs : int
         Workers; the answer is the same for any number.
     progress : callable, optional
-        Called with the number of checkpoints of each batch as it is done.
+        Called with the number of checkpoints of each batch as it is done, or found to be done.
     done, keep : callable, optional
         `done(i)` gives batch `i` if it was computed before; `keep(i, batch)` stores one.
 
@@ -172,6 +172,8 @@ def _batches(
         batch = None if done is None else done(i)
         if batch is not None and batch.steps == steps[starts[i] : starts[i] + BATCH]:
             batches[i] = batch
+            if progress is not None:
+                progress(len(batch.steps))
     missing = [i for i in range(len(starts)) if i not in batches]
     # One checkpoint more than the batch's own, for the link into the next batch.
     tasks = [

@@ -284,6 +284,17 @@ def test_any_number_of_jobs_gives_the_same_answer(stuck):
     assert two.branches == stuck.branches
 
 
+def test_progress_counts_every_checkpoint_once_whether_computed_now_or_before(stuck):
+    run, kept, counts = load_run(DATA / "fig3b_stuck"), {}, []
+    analyze(run, progress=counts.append, keep=lambda i, batch: kept.update({i: batch}))
+    assert (len(kept), counts) == (2, [64, 57])
+    del kept[1]
+    counts.clear()
+    result = analyze(run, progress=counts.append, done=kept.get)
+    assert counts == [64, 57]
+    assert document(result) == document(stuck)
+
+
 @pytest.mark.parametrize("n_jobs", [0, 1.5, "two"])
 def test_a_number_of_jobs_that_is_none_is_refused(n_jobs):
     with pytest.raises(DynaghostError, match="n_jobs"):
