@@ -184,8 +184,8 @@ def contents_text(file: str, form: str, arrays: Mapping[str, Array], scalars: Ma
       m (3,) float64
       epoch = 7
     """
-    lines = [f"  {name} {array.shape} {array.dtype}" for name, array in arrays.items()]
-    lines += [f"  {name} = {value}" for name, value in scalars.items() if name not in arrays]
+    lines = [f"  {name} {array.shape} {array.dtype}" for name, array in arrays.items() if name not in scalars]
+    lines += [f"  {name} = {value}" for name, value in scalars.items()]
     return "\n".join([f"{file}: {form}", *lines])
 
 
