@@ -104,4 +104,4 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
         ax.set(xscale="log", yscale="log", xlabel="learning rate α", ylabel="loss (mean ± s.e.m.)")
         finish([ax])
         ax.legend(title="epochs", loc="lower left", title_fontsize=7.5)
-        return save_figure(figure, out, "figure_s1")
+        return save_figure(figure, out, "figures1")
