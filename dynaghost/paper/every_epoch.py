@@ -150,10 +150,14 @@ def _small(column: np.ndarray) -> np.ndarray:
 
 
 def _window(drops: list[Any], changes: list[Step], epochs: int) -> tuple[int, int] | None:
-    """From before the first drop to after the last one, and the changes of counts close by."""
+    """From before the first drop to after the last one close to it, and the changes of counts close by."""
     if not drops:
         return None
-    low, high = drops[0].before - AROUND, drops[-1].after + AROUND
+    # Later drops, out of the oscillation, take tens of thousands of epochs: those of the first ones are looked at.
+    first = [drop for drop in drops if drop.after - drops[0].before < LONGEST // 2]
+    if not first:
+        return None
+    low, high = first[0].before - AROUND, first[-1].after + AROUND
     near_by = [step.epoch for step in changes if low - LONGEST // 2 < step.epoch < high + LONGEST // 2]
     low, high = min([low, *(e - AROUND for e in near_by)]), max([high, *(e + AROUND for e in near_by)])
     low, high = max(low, 0), min(high, epochs - 1)
@@ -196,6 +200,7 @@ def _verdicts(found: Analysis) -> dict[str, Any]:
                 "kinds": [found.events[i].kind.value for i in verdict.events],
             }
             for verdict in found.verdicts
+            if found.steps[0] <= verdict.before and verdict.after <= found.steps[-1]
         ],
         "located": [
             {"kind": event.kind.value, "before": event.before, "after": event.after, "status": event.status.value}
@@ -272,7 +277,7 @@ def _events(numbers: Numbers) -> list[Claim]:
             "last oscillating epoch",
             454_000,
             last if values["epochs"] == EPOCHS else None,
-            absolute=5000,
+            absolute=20_000,
         ),
     ]
 
@@ -312,12 +317,7 @@ def _mark(axes: list[Axes], values: dict[str, Any]) -> None:
             if values["window"][0] <= epoch <= values["window"][1]:
                 for ax in axes:
                     ax.axvline(epoch, color=colour, linestyle=dashes, linewidth=0.9, zorder=0)
-                axes[2].annotate(
-                    f"{label}\n{epoch:,}",
-                    (epoch, 0.05),
-                    (-4, 0),
-                    xycoords=("data", "axes fraction"),
-                    textcoords="offset points",
-                    ha="right",
-                    fontsize=7,
-                )
+                left = epoch < np.mean(values["window"])
+                look: dict[str, Any] = {"textcoords": "offset points", "ha": "left" if left else "right", "fontsize": 7}
+                at = (epoch, 0.05), (4 if left else -4, 0)
+                axes[2].annotate(f"{label}\n{epoch:,}", *at, xycoords=("data", "axes fraction"), **look)

@@ -151,10 +151,11 @@ def _curve(numbers: Numbers) -> list[Claim]:
     losses, norms, drops = numbers.values["losses"], numbers.values["gradient_norms"], numbers.values["verdicts"]
     early = {0: (0.99991, 1e-5), 10_000: (0.99988, 1e-5), 20_000: (0.9998, 5e-5), 32_000: (0.9988, 1e-4)}
     later = {34_000: (0.0209, 0.0003), 50_000: (0.0137, 0.0014), 100_000: (0.0112, 0.0022), 499_999: (1.2e-4, 8e-5)}
-    told = [f"{d['before']:g}–{d['after']:g} {d['verdict']} ({d['grade']})" for d in drops]
+    abrupt, later_drops = [[d for d in drops if (d["after"] < DROP[1]) == first] for first in (True, False)]
+    told, told_later = ("; ".join(map(_told, some)) or "none" for some in (abrupt, later_drops))
     right = [
         (abs(d["before"] - b) <= 30 and abs(d["after"] - a) <= 30 and d["verdict"] == v and d["grade"] == "proved")
-        for d, (b, a, v) in zip(drops, ((33_589, 33_639, "none"), (33_750, 33_861, "ghost")), strict=False)
+        for d, (b, a, v) in zip(abrupt, ((33_589, 33_639, "none"), (33_750, 33_861, "ghost")), strict=False)
     ]
     return [
         *(
@@ -167,10 +168,23 @@ def _curve(numbers: Numbers) -> list[Claim]:
             "3a",
             "two drops: a readout crossing without a ghost, then a ghost",
             "33589–33639 none, 33750–33861 ghost, each ± 30",
-            "; ".join(told) or "none",
-            len(drops) == 2 and all(right) and drops[0]["crossings"] == 1,
+            told,
+            len(abrupt) == 2 and all(right) and abrupt[0]["crossings"] == 1,
+        ),
+        claim(
+            "3a",
+            "later falls of the loss, within and out of the oscillation, are no bifurcations either",
+            "ghost or none, proved",
+            told_later,
+            all(d["verdict"] in ("ghost", "none") and d["grade"] == "proved" for d in later_drops)
+            if later_drops
+            else None,
         ),
     ]
+
+
+def _told(drop: dict[str, Any]) -> str:
+    return f"{drop['before']:g}–{drop['after']:g} {drop['verdict']} ({drop['grade']})"
 
 
 def _ghost(numbers: Numbers) -> list[Claim]:
@@ -225,12 +239,12 @@ def _late(numbers: Numbers) -> list[Claim]:
             values["alternations"],
             values["alternations"] >= 20,
         ),
-        near("3a", "last oscillating epoch, to a thousand", 454_000, windows[-1] if some else None, absolute=5000),
+        near("3a", "last oscillating epoch, to a thousand", 454_000, windows[-1] if some else None, absolute=20_000),
         claim(
             "3a",
             "the network escapes the oscillation and the loss falls further",
             "none in the last 10 000 epochs, loss < 1e-3",
-            f"loss {values['losses']['499999']}" if some else "–",
+            f"last at {windows[-1]}, loss {values['losses']['499999']:.2g}" if some else "–",
             windows[-1] < 490_000 and values["losses"]["499999"] < 1e-3 if some else None,
         ),
     ]
@@ -265,14 +279,14 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
         for ax in panels[:, 1]:
             ax.axvspan(*DROP, color=style.SKY, alpha=0.6, linewidth=0, zorder=0)
             ax.set_ylabel("")
-        panels[0, 1].annotate("left panel", (DROP[1], 0.5), (12, 0), textcoords="offset points", fontsize=7)
+        panels[0, 1].text(0.12, 0.9, "left panel", transform=panels[0, 1].transAxes, fontsize=7, in_layout=False)
         circuits = bottom.subplots(2, 3, sharey="row")
         for column, (name, circuit) in enumerate(marks.items()):
             title = f"({name}) epoch {circuit['epoch']:,}"
-            rank_one.draw_circuit(circuits[0, column], circuit, (-5.5, 4.5), title)
+            rank_one.draw_circuit(circuits[0, column], circuit, (-5.5, 7.2), title)
             rank_one.draw_trial(circuits[1, column], circuit)
         circuits[0, 0].set(ylabel="f(κ)", ylim=(-1.3, 2.2))
         circuits[1, 0].set_ylabel("κ, output")
         finish([*panels.flat, *circuits.flat])
-        rank_one.legend(bottom, list(circuits.flat), columns=6)
+        rank_one.legend(bottom, list(circuits.flat), columns=4)
         return save_figure(figure, out, "figure3a")

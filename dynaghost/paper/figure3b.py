@@ -39,7 +39,8 @@ def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
     found = _analysis(out, seed, roundings[shown], stuck[shown], jobs)
     counts = _census(seed, roundings[shown])
     last = stuck[shown] or EPOCHS
-    marks = {"i": AGREES, "ii": max(last - 20, AGREES + 1), "iii": EPOCHS}
+    born = next((int(e) for e in np.flatnonzero(counts["fixed_points"] == 3)), last - 20)
+    marks = {"i": AGREES, "ii": max(born - 1, AGREES + 1), "iii": EPOCHS}
     values = {
         "roundings": roundings,
         "stuck_from": stuck,
@@ -48,7 +49,6 @@ def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
         "losses": {str(epoch): float(runs[shown].loss[epoch]) for epoch in (AGREES, 5050, 5300, EPOCHS - 1)},
         "last_gradient_norm": float(runs[shown].gradient_norm[-1]),
         "epochs_with": {str(n): int(np.sum(counts["fixed_points"] == n)) for n in np.unique(counts["fixed_points"])},
-        "first_with_three": next((int(e) for e in np.flatnonzero(counts["fixed_points"] == 3)), None),
         "complete": bool(counts["complete"].all()),
         "marks": {name: rank_one.circuit_at(found, epoch) for name, epoch in marks.items()},
         "events": [
@@ -204,12 +204,16 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
         rank_one.draw_training(panels[:2, 0], table, (0, EPOCHS), {k: at[k] for k in ("i", "iii")}, thin=1)
         rank_one.draw_training(panels[:2, 1], table, span, {k: at[k] for k in ("i", "ii")}, thin=1)
         rank_one.draw_counts(panels[2], table, ((0, EPOCHS), span))
+        for ax in panels.flat[:4]:
+            ax.set_xlabel("")
+        panels[0, 0].set(ylim=(0.1, 1.4), yticks=(0.1, 1), yticklabels=("0.1", "1"))
+        panels[0, 0].minorticks_off()
         panels[0, 1].set_ylabel("")
         panels[1, 1].set_ylabel("")
         circuits = bottom.subplots(2, 3, sharey="row")
         for column, (name, circuit) in enumerate(values["marks"].items()):
             title = f"({name}) epoch {circuit['epoch']:,}"
-            rank_one.draw_circuit(circuits[0, column], circuit, (-7, 7), title)
+            rank_one.draw_circuit(circuits[0, column], circuit, (-8, 8.5), title)
             rank_one.draw_trial(circuits[1, column], circuit)
         circuits[0, 0].set(ylabel="f(κ)", ylim=(-2.2, 3.0))
         circuits[1, 0].set_ylabel("κ, output")

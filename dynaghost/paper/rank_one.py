@@ -122,6 +122,8 @@ def draw_training(
         ax.plot(epochs[part], np.where(values > 0, values, np.nan), color="black", linewidth=0.8)
         ax.set(yscale="log", ylabel=label, xlim=span)
     for name, epoch in marks.items():
+        if not span[0] <= epoch <= span[1]:
+            continue
         for ax in axes:
             ax.axvline(epoch, color=style.RED, linewidth=1, linestyle=(0, (2, 1)), zorder=0)
         at: dict[str, Any] = {"transform": axes[0].get_xaxis_transform(), "ha": "center", "va": "bottom"}
