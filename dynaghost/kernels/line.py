@@ -526,7 +526,7 @@ def structures(m, n, b, carry, statuses, counts, criticals, roots, margins):
         )
         # A network with f' < 0 everywhere is cheaper to decide than to carry over.
         if statuses[e] == DECIDED and margins[into, REACH] > 0.0:
-            carried_from = e
+            carried_from = np.int64(e)
 
 
 @njit(error_model="numpy", cache=True)

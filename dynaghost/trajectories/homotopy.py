@@ -168,7 +168,7 @@ def follow(
     left, right = first.take(decided), last.take(decided)
     while len(left.link):
         left, right = _bisect(left, right, (m, n, b), found, tolerance, zone, budget)
-    return [_link(first, last, e, found[e]) for e in links]
+    return [_link(first, last, e, one) for e, one in enumerate(found)]
 
 
 def _step_aside(places: _Places, ends: tuple[Array, Array, Array], found: list[_Found], *, forward: bool) -> None:
