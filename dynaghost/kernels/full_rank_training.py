@@ -23,7 +23,7 @@ from dynaghost.kernels.outputs import errors_into
 from dynaghost.kernels.rows import combine, project
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def forward(C, b, w, w0, units, leak, states, noise, drive, columns, x, rows, y):
     """Run a batch of trials.
 
@@ -102,7 +102,7 @@ def backward(C, w, units, leak, steps, direct, columns, x, rows, g, dC, db, dw):
     return dw0
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def advance(
     C, b, w, w0, units, leak, inputs, targets, weights, is_tanh, states, noise, learning_rate, losses, gradient_norms
 ):

@@ -50,7 +50,7 @@ def descend(weights, slopes, learning_rate):
         weights[i] = weights[i] - learning_rate * slopes[i]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def forward(P, A, b, w, w0, latent, leak, states, noise, drive, drive_columns, z, rows, y):
     """Run a batch of trials.
 
@@ -160,7 +160,7 @@ def _gather(leak, noise, carried, drive_columns, rows, g, dP, dA, db):
     combine(np.ones(g.shape[0]), g, nothing, db)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def advance(
     P,
     A,

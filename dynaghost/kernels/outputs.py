@@ -47,7 +47,7 @@ def errors_into(y, targets, weights, is_tanh, direct):
     return loss
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def outputs_into(y, is_tanh, out):
     """ô of each y.
 

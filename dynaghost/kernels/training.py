@@ -119,7 +119,7 @@ def _descend(weights, slope, learning_rate):
         weights[i] = weights[i] - learning_rate * slope[i]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def advance(m, n, b, confidence, trains_confidence, units, trial, steps, learning_rates, noise, losses, gradient_norms):
     """Plain gradient descent on several networks side by side; change m, n, b (and c) in place.
 
@@ -163,7 +163,7 @@ def advance(m, n, b, confidence, trains_confidence, units, trial, steps, learnin
     dm, dn, db = np.empty(size), np.empty(size), np.empty(size)
     for update in range(losses.shape[1]):
         shaken = noise[update if noise.shape[0] > 1 else 0]
-        _forward_all(m, n, b, p, x0, leak, shaken, kappa, slope, rows)
+        run(m, n, b, p, x0, leak, shaken, kappa, slope, rows)
         for i in range(networks):
             now = (x0, leak, threshold, confidence[i], delay_steps)
             losses[i, update], dc = _errors(kappa[i], now, direct)
@@ -179,8 +179,21 @@ def advance(m, n, b, confidence, trains_confidence, units, trial, steps, learnin
                 confidence[i] -= learning_rates[i] * dc
 
 
-@njit(error_model="numpy")
-def _forward_all(m, n, b, p, x0, leak, noise, kappa, slope, rows):
+@njit(error_model="numpy", cache=True)
+def run(m, n, b, p, x0, leak, noise, kappa, slope, rows):
+    """Run one trial of several networks side by side.
+
+    Parameters
+    ----------
+    m, n, b : (networks, size) float64 arrays, contiguous
+    p : (networks, size) array
+        Overwritten with n·m.
+    x0, leak : float
+    noise : (networks, 0, 1 or steps + 1, size) array
+        As for `advance`.
+    kappa : (networks, steps + 1), slope : (networks, steps), rows : (networks, steps, size) arrays
+        Overwritten with κ_t, J_t and the rows of tanh.
+    """
     for i in range(m.shape[0]):
         kappa[i, 0] = _begin(m[i], n[i], p[i], x0)
         if noise.shape[1] > 0:
@@ -192,7 +205,7 @@ def _forward_all(m, n, b, p, x0, leak, noise, kappa, slope, rows):
                 kappa[i, step + 1] += dot(n[i], noise[i, step + 1])
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def gradient(m, n, b, units, trial, steps):
     """The loss of one trial and its gradient; arguments as for `advance`.
 
