@@ -137,10 +137,10 @@ def _part(path: Path, network: RankOneNetwork, updates: int) -> Proved:
                 return Proved(counts, kept["loss"], kept["gradient_norm"], last, float(kept["seconds"]))
     part = prove(network, rank_one.TASK, learning_rate=RATE, updates=updates)
     last = part.network
-    small = {name: _small(getattr(part.census, name)) for name in names}
-    weights = {"m": last.m, "n": last.n, "b": last.b, "begin_m": network.m}
+    small: dict[str, np.ndarray] = {name: _small(getattr(part.census, name)) for name in names}
+    weights: dict[str, np.ndarray] = {"m": last.m, "n": last.n, "b": last.b, "begin_m": network.m}
     path.parent.mkdir(exist_ok=True)
-    about = {"loss": part.loss, "gradient_norm": part.gradient_norm, "seconds": np.float64(part.seconds)}
+    about = {"loss": part.loss, "gradient_norm": part.gradient_norm, "seconds": np.array(part.seconds)}
     write_arrays(path, small | weights | about)
     return part
 

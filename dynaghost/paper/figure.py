@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -136,8 +136,8 @@ def write(path: Path, content: bytes) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """An .npz file, there as a whole or not at all."""
-    stream = io.BytesIO()
-    np.savez(stream, **dict(arrays))
+    stream, content = io.BytesIO(), cast(dict[str, Any], dict(arrays))
+    np.savez(stream, **content)
     write(path, stream.getvalue())
 
 

@@ -272,7 +272,8 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
     at = {name: circuit["epoch"] for name, circuit in marks.items()}
     with rc_context(style.STYLE):
         figure = new_figure(6.4)
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+        halves: Any = figure.subfigures(2, 1, height_ratios=(1, 1.15))
+        top, bottom = halves
         panels = top.subplots(2, 2, sharex="col", width_ratios=(1, 1.2))
         rank_one.draw_training(panels[:, 0], numbers.tables["metrics"], DROP, at, thin=1)
         rank_one.draw_training(panels[:, 1], numbers.tables["metrics"], (0, last), {"iii": last}, thin=500)

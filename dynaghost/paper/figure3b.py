@@ -38,16 +38,26 @@ def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
     shown = next((i for i, epoch in enumerate(stuck) if epoch is not None), 0)
     found = _analysis(out, seed, roundings[shown], stuck[shown], jobs)
     counts = _census(seed, roundings[shown])
-    last = stuck[shown] or EPOCHS
-    born = next((int(e) for e in np.flatnonzero(counts["fixed_points"] == 3)), last - 20)
-    marks = {"i": AGREES, "ii": max(born - 1, AGREES + 1), "iii": EPOCHS}
+    metrics = {"epoch": np.arange(EPOCHS), "loss": runs[shown].loss, "grad_norm": runs[shown].gradient_norm}
     values = {
         "roundings": roundings,
         "stuck_from": stuck,
         "shown": shown,
         "apart_at_5000": float(np.ptp([one.loss[AGREES] for one in runs])),
-        "losses": {str(epoch): float(runs[shown].loss[epoch]) for epoch in (AGREES, 5050, 5300, EPOCHS - 1)},
-        "last_gradient_norm": float(runs[shown].gradient_norm[-1]),
+        **_values(runs[shown], counts, found, stuck[shown] or EPOCHS),
+    }
+    parameters = {"learning_rate": RATE, "epochs": EPOCHS, "seed": seed, "units": 100, "quick": quick}
+    columns = {name: counts[name] for name in ("fixed_points", "ghosts")}
+    return Numbers("3b", parameters, values, {"metrics": metrics | columns})
+
+
+def _values(one: Descent, counts: dict[str, np.ndarray], found: Analysis, last: int) -> dict[str, Any]:
+    """Of the run that is shown; `last` is the epoch at which its gradient is gone."""
+    born = next((int(e) for e in np.flatnonzero(counts["fixed_points"] == 3)), last - 20)
+    marks = {"i": AGREES, "ii": max(born - 1, AGREES + 1), "iii": EPOCHS}
+    return {
+        "losses": {str(epoch): float(one.loss[epoch]) for epoch in (AGREES, 5050, 5300, EPOCHS - 1)},
+        "last_gradient_norm": float(one.gradient_norm[-1]),
         "epochs_with": {str(n): int(np.sum(counts["fixed_points"] == n)) for n in np.unique(counts["fixed_points"])},
         "complete": bool(counts["complete"].all()),
         "marks": {name: rank_one.circuit_at(found, epoch) for name, epoch in marks.items()},
@@ -56,17 +66,6 @@ def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
             for event in found.events
         ],
     }
-    tables = {
-        "metrics": {
-            "epoch": np.arange(EPOCHS),
-            "loss": runs[shown].loss,
-            "grad_norm": runs[shown].gradient_norm,
-            "fixed_points": counts["fixed_points"],
-            "ghosts": counts["ghosts"],
-        }
-    }
-    parameters = {"learning_rate": RATE, "epochs": EPOCHS, "seed": seed, "units": 100, "quick": quick}
-    return Numbers("3b", parameters, values, tables)
 
 
 def _network(seed: int, rounding: int | None) -> Any:
@@ -199,7 +198,8 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
     span = (4950, min(last + 100, EPOCHS))
     with rc_context(style.STYLE):
         figure = new_figure(6.8)
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1.2, 1.15))
+        halves: Any = figure.subfigures(2, 1, height_ratios=(1.2, 1.15))
+        top, bottom = halves
         panels = top.subplots(3, 2, sharex="col", sharey="row", width_ratios=(1, 1), height_ratios=(1, 1, 0.6))
         rank_one.draw_training(panels[:2, 0], table, (0, EPOCHS), {k: at[k] for k in ("i", "iii")}, thin=1)
         rank_one.draw_training(panels[:2, 1], table, span, {k: at[k] for k in ("i", "ii")}, thin=1)

@@ -83,14 +83,13 @@ def record(
     if updates < 0:
         raise DynaghostError(f"updates must not be negative, got {updates}")
     descend(network, task, learning_rate=learning_rate, updates=0)  # refuses what is out of range
-    weights = [padded(values) for values in (network.m, network.n, network.b)]
+    m, n, b = (padded(values) for values in (network.m, network.n, network.b))
+    trial, rate = _trial(task), float(learning_rate)
     rows = [np.empty((min(chunk, updates), network.units)) for _ in range(3)]
     for first in range(0, updates, chunk):
         size = min(chunk, updates - first)
         loss, norm, here = np.empty(size), np.empty(size), [stack[:size] for stack in rows]
-        kernels.advance_recorded(
-            *weights, network.units, _trial(task), task.steps, float(learning_rate), loss, norm, *here
-        )
-        m, n, b = (values[: network.units].copy() for values in weights)
+        kernels.advance_recorded(m, n, b, network.units, trial, task.steps, rate, loss, norm, here[0], here[1], here[2])
+        last = [values[: network.units].copy() for values in (m, n, b)]
         epochs = range(start + first, start + first + size)
-        yield Recording(epochs, here[0], here[1], here[2], loss, norm, RankOneNetwork(m=m, n=n, b=b))
+        yield Recording(epochs, here[0], here[1], here[2], loss, norm, RankOneNetwork(m=last[0], n=last[1], b=last[2]))

@@ -12,9 +12,9 @@ import numpy as np
 from dynaghost.errors import DynaghostError
 from dynaghost.kernels import line as kernel
 from dynaghost.kernels.recording import summarize
-from dynaghost.slowpoints.scalar import find_scalar
+from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.systems.base import Array
-from dynaghost.systems.low_rank import LowRankRNN
+from dynaghost.systems.low_rank import RankOneRNN
 
 Stacks = tuple[Array, Array, Array]
 """m, n and b of consecutive networks, each (E, units)."""
@@ -125,7 +125,7 @@ def _count(weights: Stacks, room: tuple[Array, Array, Array], threshold: float) 
 def _by_balls(found: Census, e: int, weights: Stacks, threshold: float) -> None:
     """Fill the entry of a network that float64 left undecided."""
     m, n, b = (stack[e] for stack in weights)
-    points = find_scalar(LowRankRNN(m[:, None], n[None], b).latent())
+    points = find_slow_points(RankOneRNN(m, n, b))
     scale = float(np.linalg.norm(n)) or 1.0  # speeds of records are in the metric 1/|n|²
     found.fixed_points[e], found.ghosts[e] = len(points.fixed_points), len(points.ghosts)
     found.above[e] = sum(point.x[0] > threshold for point in points.fixed_points)
