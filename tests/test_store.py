@@ -269,7 +269,7 @@ def test_kept_batches_are_not_computed_again(tmp_path):
     with open_store(tmp_path, run) as store:
         analyze(run, keep=store.keep)
     with open_store(tmp_path, run) as store:
-        result = analyze(run, done=store.batch, keep=store.keep, progress=computed.append)
+        result = analyze(run, done=store.batch, keep=lambda i, batch: computed.append(i))
     assert computed == []
     assert differences(expected, result) == []
 
@@ -379,7 +379,7 @@ def test_a_killed_analysis_is_resumed(tmp_path):
         with open_store(tmp_path, run) as store:
             assert [store.batch(i) is not None for i in range(5)] == [i < reach for i in range(5)]
     with open_store(tmp_path, run) as store:
-        result = analyze(run, done=store.batch, keep=store.keep, progress=computed.append)
+        result = analyze(run, done=store.batch, keep=lambda i, batch: computed.append(i))
     assert computed == [64]
     assert differences(analyze(run), result) == []
     result.save(tmp_path)

@@ -38,12 +38,15 @@ class PairTrack:
         The one with Im z > 0 at each.
     passage_times : tuple of float
         In τ (flow) or iterations (map).
+    lost : tuple of int
+        Checkpoints to which it could not be followed, though it was neither real nor faint at the one before.
     """
 
     branch: int
     steps: tuple[int, ...]
     z: tuple[complex, ...]
     passage_times: tuple[float, ...]
+    lost: tuple[int, ...] = ()
 
     def at(self, step: int) -> tuple[complex, float] | None:
         """Pair and passage time at a checkpoint, None where it is not known."""
@@ -79,7 +82,7 @@ def follow_pairs(
     for branch in branches:
         own = [fold for fold in folds if fold.branches[0] == branch.id]
         known = _at_folds(own, branch, steps, circuits) | _at_ghosts(branch, circuits, points, labels)
-        tracks += [_track(branch.id, story, steps, circuits) for story in _stories(known, branch, steps, circuits)]
+        tracks += [_track(branch.id, *story, steps, circuits) for story in _stories(known, branch, steps, circuits)]
     return tuple(tracks)
 
 
@@ -134,37 +137,47 @@ def _between(first: RankOneCircuit, second: RankOneCircuit, s: float) -> RankOne
 
 def _stories(
     known: dict[int, complex], branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
-) -> list[dict[int, complex]]:
-    """The pairs known at some checkpoints, each followed as far as it goes; one story for those that are the same."""
-    stories: list[dict[int, complex]] = []
+) -> list[tuple[dict[int, complex], list[int]]]:
+    """The pairs known at some checkpoints, each followed as far as it goes; one story for those that are the same.
+
+    With each the checkpoints (by index) to which it was lost.
+    """
+    stories: list[tuple[dict[int, complex], list[int]]] = []
     for e, z in sorted(known.items()):
-        if not any(e in story and abs(story[e] - z) <= _SAME * (1 + abs(z)) for story in stories):
-            earlier = _continued(e, z, -1, branch, steps, circuits)
-            story = earlier | {e: z} | _continued(e, z, 1, branch, steps, circuits)
+        if not any(e in story and abs(story[e] - z) <= _SAME * (1 + abs(z)) for story, _ in stories):
+            earlier, lost_before = _continued(e, z, -1, branch, steps, circuits)
+            later, lost_after = _continued(e, z, 1, branch, steps, circuits)
+            story = earlier | {e: z} | later
             # Where a saddle-node or a break lies between two stretches, they are one story all the same.
-            before = next((other for other in stories if max(other) < min(story)), None)
+            before = next((other for other in stories if max(other[0]) < min(story)), None)
             if before is None:
-                stories.append(story)
+                stories.append((story, lost_before + lost_after))
             else:
-                before.update(story)
+                before[0].update(story)
+                before[1].extend(lost_before + lost_after)
     return stories
 
 
 def _continued(
     e: int, z: complex, move: int, branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
-) -> dict[int, complex]:
-    """The pair `z` of checkpoint `e` at those after it (`move` = 1) or before it (−1), until it is real or faint."""
+) -> tuple[dict[int, complex], list[int]]:
+    """The pair `z` of checkpoint `e` at those after it (`move` = 1) or before it (−1), until it is real or faint.
+
+    With it the checkpoint to which it was lost, if it was neither.
+    """
     found: dict[int, complex] = {}
     while 0 <= e + move < len(steps):
         at_next = branch.at(steps[e + move])
         if at_next is not None and at_next[0] is Kind.FIXED_POINT:
             break
         z, s = continue_pair(*circuits[e].weights, *circuits[e + move].weights, z, _FIRST_STEP, _LEAST_STEP)
-        if s < 1 or not z.imag > 1e-9 or _time(circuits[e + move], z) < _FAINT:
+        if s < 1:
+            return found, [e + move]
+        if not z.imag > 1e-9 or _time(circuits[e + move], z) < _FAINT:
             break
         e += move
         found[e] = z
-    return found
+    return found, []
 
 
 def _time(circuit: RankOneCircuit, z: complex) -> float:
@@ -172,7 +185,11 @@ def _time(circuit: RankOneCircuit, z: complex) -> float:
 
 
 def _track(
-    branch: int, known: dict[int, complex], steps: Sequence[int], circuits: Sequence[RankOneCircuit]
+    branch: int,
+    known: dict[int, complex],
+    lost: list[int],
+    steps: Sequence[int],
+    circuits: Sequence[RankOneCircuit],
 ) -> PairTrack:
     order = sorted(known)
     return PairTrack(
@@ -180,9 +197,5 @@ def _track(
         tuple(steps[e] for e in order),
         tuple(known[e] for e in order),
         tuple(_time(circuits[e], known[e]) for e in order),
+        tuple(sorted(steps[e] for e in lost)),
     )
-
-
-def nearest_real_distance(z: complex, visited: np.ndarray) -> float:
-    """Distance from Re z to the nearest visited state."""
-    return float(np.min(np.abs(visited - z.real)))

@@ -93,6 +93,8 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
     ghosts = [event for event in emergences if not consumed.intersection(event.branches)]
     crossings = [event for event in inside if event.kind is EventKind.READOUT_CROSSING]
     doubts = _doubts(window)
+    if not (bifurcations or ghosts or moved):
+        doubts += [f"the pair on branch {pair['branch']} could not be followed" for pair in pairs if pair["lost"]]
     answer = _answer(bool(doubts), bool(bifurcations), bool(ghosts or moved))
     evidence = {
         "window": [window.first, window.last],
@@ -199,16 +201,18 @@ def _pair(window: _Window, track: PairTrack) -> dict[str, Any] | None:
         if (pair := track.at(step)) is not None
     )
     times = [None if end is None else end[1] for end in ends]
-    # Where the pair could not be followed to one end, it is beyond reach there: its passage takes no time.
+    lost = None in times and any(window.first <= step <= window.last for step in track.lost)
+    # Where the pair was not lost but is not there, it is too faint to matter: its passage takes no time.
     low, high = sorted(0.0 if t is None else t for t in times)
-    long_enough = high >= LEAST_PASSAGE * _unit(window)
-    counts = near and long_enough and (low == 0 or high / low >= GROWTH)
+    matters = near and high >= LEAST_PASSAGE * _unit(window)
+    counts = matters and not lost and (low == 0 or high / low >= GROWTH)
     return {
         "branch": track.branch,
         "passage_time": times,
         "z": [None if end is None else [end[0].real, end[0].imag] for end in ends],
         "relevant": near,
         "counts": counts,
+        "lost": matters and lost,
     }
 
 
