@@ -121,6 +121,7 @@ ALLOWED = [
     ("monitor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
     ("analysis.py", "class Analysis:\n    def save(self):\n        from dynaghost.store import save"),
     ("sweep.py", "from dynaghost.training import tasks\nfrom dynaghost.analysis import analyze"),
+    ("paper/figure1.py", "from matplotlib import rc_context\nfrom dynaghost.views import _style"),
     ("cli.py", "import click\nprint(1)\nclick.echo(2)"),
 ]
 FORBIDDEN = [

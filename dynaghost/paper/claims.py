@@ -1,7 +1,7 @@
 """What the paper, or the record of its experiments, says, beside what was measured."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 UNEXPECTED = 3
@@ -92,6 +92,17 @@ def near(
     return claim(figure, text, f"{value:.6g} ± {tolerance:.2g}", measured, holds, known=known)
 
 
+def of_another_seed(claims: Iterable[Claim]) -> list[Claim]:
+    """Claims that the paper makes about its own network, measured on another: what fails there decides nothing.
+
+    Examples
+    --------
+    >>> [one.outcome.value for one in of_another_seed([claim("3a", "one root", "1", 3, False)])]
+    ['not decided here']
+    """
+    return [replace(c, outcome=Outcome.NOT_DECIDED) if c.outcome is Outcome.FAILS else c for c in claims]
+
+
 def exit_status(claims: Iterable[Claim]) -> int:
     """0 if every claim that could be decided holds or fails in the known way, else `UNEXPECTED`.
 
@@ -106,18 +117,18 @@ def exit_status(claims: Iterable[Claim]) -> int:
 
 
 def table(claims: Sequence[Claim]) -> str:
-    """Claims as lines of text, one a claim, in columns.
+    """Claims as lines of text, one a claim, in columns; the longest last, so that narrow windows show the outcome.
 
     Examples
     --------
     >>> print(table([claim("1", "one root", "1", 1, True), claim("2a", "flat", "0", 0.5, False, known=True)]))
-    figure  claim     expected  measured  outcome
-    1       one root  1         1         holds
-    2a      flat      0         0.5       fails, as recorded
+    figure  outcome             claim     measured  expected
+    1       holds               one root  1         1
+    2a      fails, as recorded  flat      0.5       0
     1 of 2 claims hold, 1 fails as recorded, 0 fail unexpectedly, 0 not decided here
     """
-    head = ("figure", "claim", "expected", "measured", "outcome")
-    rows = [head, *((c.figure, c.text, c.expected, c.measured, _outcome(c)) for c in claims)]
+    head = ("figure", "outcome", "claim", "measured", "expected")
+    rows = [head, *((c.figure, _outcome(c), c.text, c.measured, c.expected) for c in claims)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, _tally(claims)])
