@@ -279,7 +279,8 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
         for ax in panels[:, 1]:
             ax.axvspan(*DROP, color=style.SKY, alpha=0.6, linewidth=0, zorder=0)
             ax.set_ylabel("")
-        panels[0, 1].text(0.12, 0.9, "left panel", transform=panels[0, 1].transAxes, fontsize=7, in_layout=False)
+        beside: dict[str, Any] = {"transform": panels[0, 1].get_xaxis_transform(), "fontsize": 7, "va": "center"}
+        panels[0, 1].text(DROP[1] + 0.02 * last, 0.9, "left panel", **beside)
         circuits = bottom.subplots(2, 3, sharey="row")
         for column, (name, circuit) in enumerate(marks.items()):
             title = f"({name}) epoch {circuit['epoch']:,}"
