@@ -196,9 +196,12 @@ def reproduce(figures: tuple[str, ...], quick: bool, jobs: int, seed: int | None
     from dynaghost.paper.claims import exit_status, table
     from dynaghost.paper.reproduce import reproduce as run
 
+    if every_epoch and not {"3a", "all"}.intersection(figures):
+        raise click.BadParameter(f"expected figure 3a, got {' '.join(figures)}", param_hint="--every-epoch")
     found = []
     for figure in figures:
-        claims, _ = run(figure, out=out, quick=quick, jobs=jobs, seed=seed, every_epoch=every_epoch)
+        closely = every_epoch and figure in ("3a", "all")
+        claims, _ = run(figure, out=out, quick=quick, jobs=jobs, seed=seed, every_epoch=closely)
         found += claims
     click.echo(table(found))
     click.echo(f"\nfigures and numbers in {out}")
