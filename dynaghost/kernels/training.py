@@ -179,7 +179,7 @@ def advance(m, n, b, confidence, trains_confidence, units, trial, steps, learnin
                 confidence[i] -= learning_rates[i] * dc
 
 
-@njit(error_model="numpy", cache=True)
+@njit(error_model="numpy")
 def run(m, n, b, p, x0, leak, noise, kappa, slope, rows):
     """Run one trial of several networks side by side.
 

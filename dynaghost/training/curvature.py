@@ -37,6 +37,7 @@ def hessian(network: RankOneNetwork, task: DelayedActivation) -> np.ndarray:
         for sign in (1, -1):
             moved = weights.copy()
             moved[i] += sign * _STEP
-            ends.append(np.concatenate(gradient(RankOneNetwork(*np.split(moved, 3)), task)))
+            m, n, b = np.split(moved, 3)
+            ends.append(np.concatenate(gradient(RankOneNetwork(m=m, n=n, b=b), task)))
         rows[i] = (ends[0] - ends[1]) / (2 * _STEP)
     return 0.5 * (rows + rows.T)

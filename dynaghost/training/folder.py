@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 
 from dynaghost.errors import DynaghostError
-from dynaghost.training.networks import RankOneNetwork
+from dynaghost.training.any_network import Network, network_of
 
 _CHECKPOINT = re.compile(r"epoch_(\d+)\.(npz|pt)")
 _HEADER = "epoch,loss,grad_norm\n"
 
 
-def write_checkpoint(folder: Path, network: RankOneNetwork, epoch: int, *, format: str, dtype: str) -> Path:
-    """Write `epoch_N.npz` (keys m, n, b, epoch) or `epoch_N.pt` ({"state_dict": {m, n, b}, "epoch": N}).
+def write_checkpoint(folder: Path, network: Network, epoch: int, *, format: str, dtype: str) -> Path:
+    """Write `epoch_N.npz` (the weights by name, and epoch) or `epoch_N.pt` ({"state_dict": {…}, "epoch": N}).
 
     Parameters
     ----------
     folder : Path
-    network : RankOneNetwork
+    network : Network
+        A rank-one network has m, n and b, others as `weights` says.
     epoch : int
         Updates done.
     format : {"npz", "pt"}
@@ -36,24 +37,26 @@ def write_checkpoint(folder: Path, network: RankOneNetwork, epoch: int, *, forma
     Examples
     --------
     >>> import tempfile
+    >>> from dynaghost.training.networks import RankOneNetwork
     >>> network = RankOneNetwork(m=np.ones(2), n=np.ones(2), b=np.zeros(2))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_checkpoint(Path(folder), network, 7, format="npz", dtype="float64").name
     'epoch_7.npz'
     """
-    m, n, b = (np.array(values, dtype=dtype) for values in (network.m, network.n, network.b))
+    weights = {name: np.array(values, dtype=dtype) for name, values in network.weights.items()}
     path = folder / f"epoch_{epoch}.{format}"
     if format == "pt":
         import torch
 
-        state = {name: torch.from_numpy(values) for name, values in {"m": m, "n": n, "b": b}.items()}
+        state = {name: torch.from_numpy(values) for name, values in weights.items()}
         _replace(path, lambda file: torch.save({"state_dict": state, "epoch": epoch}, file))
     else:
-        _replace(path, lambda file: np.savez(file, m=m, n=n, b=b, epoch=np.int64(epoch)))
+        arrays: dict[str, Any] = {**weights, "epoch": np.int64(epoch)}
+        _replace(path, lambda file: np.savez(file, **arrays))
     return path
 
 
-def read_checkpoint(path: Path) -> RankOneNetwork:
+def read_checkpoint(path: Path) -> Network:
     """The network in a file of `write_checkpoint`.
 
     Parameters
@@ -62,15 +65,15 @@ def read_checkpoint(path: Path) -> RankOneNetwork:
 
     Returns
     -------
-    RankOneNetwork
+    Network
     """
     if path.suffix == ".pt":
         import torch
 
         state = torch.load(path, weights_only=True)["state_dict"]
-        return RankOneNetwork(**{name: state[name].double().numpy() for name in ("m", "n", "b")})
+        return network_of({name: values.double().numpy() for name, values in state.items()})
     with np.load(path, allow_pickle=False) as file:
-        return RankOneNetwork(**{name: file[name].astype(float) for name in ("m", "n", "b")})
+        return network_of(file)
 
 
 def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
