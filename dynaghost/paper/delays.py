@@ -37,7 +37,7 @@ def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
     epochs = QUICK_EPOCHS if quick else EPOCHS
     grid = Grid(
         seeds=range(first, first + number),
-        learning_rates=np.logspace(*RATE_RANGE, QUICK_RATES if quick else RATES),
+        learning_rates=np.logspace(*RATE_RANGE, QUICK_RATES if quick else RATES).tolist(),
         delay_steps=QUICK_DELAY_STEPS if quick else DELAY_STEPS,
     )
     found = sweep(grid, out=out / f"delays_{epochs}", epochs=epochs, n_jobs=jobs)

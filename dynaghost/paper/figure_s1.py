@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -28,7 +29,7 @@ def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
     """30 rates and seeds 0–9 to epoch 200 000; the quick version has 10 rates and seeds 0–2 to epoch 20 000."""
     first, number = seed or 0, QUICK_SEEDS if quick else SEEDS
     epochs, record = (QUICK_EPOCHS, QUICK_RECORD) if quick else (EPOCHS, RECORD)
-    rates = np.logspace(*RATE_RANGE, QUICK_RATES if quick else RATES)
+    rates = np.logspace(*RATE_RANGE, QUICK_RATES if quick else RATES).tolist()
     grid = Grid(seeds=range(first, first + number), learning_rates=rates)
     found = sweep(grid, out=out / f"s1_{epochs}", epochs=epochs, record=record, n_jobs=jobs)
     parameters = {"rates": rates, "seeds": grid.seeds, "epochs": epochs, "record": record, "quick": quick}
@@ -98,7 +99,7 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
         figure = new_figure(3.2, width=4.6)
         ax = figure.subplots()
         for epoch, colour, marker in zip(record, colours, "v^sDo", strict=True):
-            look = {"color": colour, "marker": marker, "markersize": 2.6, "linewidth": 0.9, "elinewidth": 0.6}
+            look: Any = {"color": colour, "marker": marker, "markersize": 2.6, "linewidth": 0.9, "elinewidth": 0.6}
             label = f"{epoch:,}".replace(",", " ")
             ax.errorbar(table["rate"], table[f"mean_{epoch}"], table[f"sem_{epoch}"], label=label, **look)
         ax.set(xscale="log", yscale="log", xlabel="learning rate α", ylabel="loss (mean ± s.e.m.)")

@@ -22,7 +22,7 @@ class Point:
     learning_rate : float
     rank : int
     confidence : float
-        c of the readout σ(c(κ − κ*)); 1 where the readout is trained, which has none.
+        c of the readout σ(c(κ − κ*)); without meaning where the readout is trained.
     delay_steps : int
         T, the steps with target 0.
     """

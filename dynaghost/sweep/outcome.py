@@ -1,7 +1,7 @@
 """One task of a sweep: train some runs of equal shape, and say in a row each what became of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from dynaghost.errors import DynaghostError
 from dynaghost.sweep.grid import Point
 from dynaghost.sweep.table import Row
-from dynaghost.training.descent import descend, measure
+from dynaghost.training.descent import Descent, descend, descend_many, measure
 from dynaghost.training.networks import RankOneNetwork, initial_rank_one
-from dynaghost.training.outputs import outputs
+from dynaghost.training.outputs import outputs, recurrent
+from dynaghost.training.readout_networks import initial_low_rank
 from dynaghost.training.recording import record as recorded
 from dynaghost.training.task import DelayedActivation
 from dynaghost.trajectories.census import Census, census, joined, steps
@@ -31,12 +32,19 @@ class Settings:
     record: tuple[int, ...]
     task: DelayedActivation
     units: int
+    readout: str
     analyze: bool
 
     def task_of(self, point: Point) -> DelayedActivation:
         """The task of one run: its delay and confidence, and a trial longer in proportion."""
         length = round(self.task.steps * point.delay_steps / self.task.delay_steps)
         return replace(self.task, delay_steps=point.delay_steps, steps=length, confidence=point.confidence)
+
+    def network_of(self, point: Point) -> Any:
+        """The network of one run before training."""
+        if self.readout == "fixed":
+            return initial_rank_one(units=self.units, seed=point.seed)
+        return initial_low_rank(rank=point.rank, units=self.units, seed=point.seed)
 
     def described(self) -> dict[str, Any]:
         """Ready for JSON; without what each run has of its own."""
@@ -45,6 +53,7 @@ class Settings:
             "epochs": self.epochs,
             "record": list(self.record),
             "units": self.units,
+            "readout": self.readout,
             "trial in delays": self.task.steps / self.task.delay_steps,
             "analyze": self.analyze,
             **fixed,
@@ -55,11 +64,19 @@ class Settings:
 class _Course:
     """A run as it goes: every epoch's loss and gradient norm, the last epoch's included."""
 
-    network: RankOneNetwork
+    point: Point
+    task: DelayedActivation
+    first: Any
+    network: Any
     loss: np.ndarray
     gradient_norm: np.ndarray
+    counts: list[Census] = field(default_factory=list)
     still_from: int | None = None
     diverged: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.diverged or self.still_from is not None
 
 
 def rows_of(points: Sequence[Point], settings: Settings) -> list[Row]:
@@ -68,7 +85,7 @@ def rows_of(points: Sequence[Point], settings: Settings) -> list[Row]:
     Parameters
     ----------
     points : sequence of Point
-        Of one shape: they differ in seed and rate only.
+        Of one shape: they differ in seed, rate and confidence only.
     settings : Settings
 
     Returns
@@ -76,55 +93,77 @@ def rows_of(points: Sequence[Point], settings: Settings) -> list[Row]:
     list of Row
         One a point. The same whatever stands together with it.
     """
-    return [_row(point, settings) for point in points]
+    courses = [_begun(point, settings) for point in points]
+    for start in range(0, settings.epochs, CHUNK):
+        going = [course for course in courses if not course.ended]
+        if going:
+            _advance(going, start, min(CHUNK, settings.epochs - start), settings)
+    for course in courses:
+        if not course.ended:
+            course.loss[-1], course.gradient_norm[-1] = measure(course.network, course.task)
+    return [_judged(course, settings) for course in courses]
 
 
-def _row(point: Point, settings: Settings) -> Row:
-    task, first = settings.task_of(point), initial_rank_one(units=settings.units, seed=point.seed)
-    counts: list[Census] = []
-    course = _trained(first, task, point.learning_rate, settings, counts)
-    return _judged(point, settings, task, first, course, _counted(counts, course) if settings.analyze else {})
+def _begun(point: Point, settings: Settings) -> _Course:
+    network, empty = settings.network_of(point), np.full(settings.epochs + 1, np.nan)
+    return _Course(point, settings.task_of(point), network, network, empty, empty.copy())
 
 
-def _trained(
-    network: RankOneNetwork, task: DelayedActivation, rate: float, settings: Settings, counts: list[Census]
-) -> _Course:
-    epochs = settings.epochs
-    course = _Course(network, np.full(epochs + 1, np.nan), np.full(epochs + 1, np.nan))
-    for start in range(0, epochs, CHUNK):
-        size = min(CHUNK, epochs - start)
-        try:
-            after = _advanced(course, task, rate, start, size, counts if settings.analyze else None)
-        except DynaghostError:
+def _advance(courses: Sequence[_Course], start: int, size: int, settings: Settings) -> None:
+    for course, descent in zip(courses, _descents(courses, start, size, settings), strict=True):
+        if descent is None:
             course.diverged = True
-            return course
-        if size == CHUNK and _equal(after, course.network):
-            _repeat(course, start, size)
-            return course
-        course.network = after
-    course.loss[-1], course.gradient_norm[-1] = measure(course.network, task)
-    return course
-
-
-def _advanced(
-    course: _Course, task: DelayedActivation, rate: float, start: int, size: int, counts: list[Census] | None
-) -> RankOneNetwork:
-    here = slice(start, start + size)
-    if counts is None:
-        descent = descend(course.network, task, learning_rate=rate, updates=size)
+            continue
+        here = slice(start, start + size)
         course.loss[here], course.gradient_norm[here] = descent.loss, descent.gradient_norm
-        return descent.network
-    network = course.network
-    for part in recorded(network, task, learning_rate=rate, updates=size, start=start):
-        course.loss[part.epochs.start : part.epochs.stop] = part.loss
-        course.gradient_norm[part.epochs.start : part.epochs.stop] = part.gradient_norm
-        counts.extend(census([(part.m, part.n, part.b)], threshold=task.threshold))
+        if size == CHUNK and _equal(descent.network, course.network):
+            _repeat(course, start, size)
+        course.network = descent.network
+
+
+def _descents(courses: Sequence[_Course], start: int, size: int, settings: Settings) -> list[Descent[Any] | None]:
+    """Of each its next updates; None where weights grow to infinity."""
+    if len(courses) > 1 and settings.readout == "fixed" and not settings.analyze:
+        try:
+            return [*_together(courses, size)]
+        except DynaghostError:
+            pass  # one of them diverges: each on its own
+    return [_alone(course, start, size, settings) for course in courses]
+
+
+def _together(courses: Sequence[_Course], size: int) -> list[Descent[RankOneNetwork]]:
+    return descend_many(
+        [course.network for course in courses],
+        courses[0].task,
+        learning_rates=[course.point.learning_rate for course in courses],
+        confidences=[course.point.confidence for course in courses],
+        updates=size,
+    )
+
+
+def _alone(course: _Course, start: int, size: int, settings: Settings) -> Descent[Any] | None:
+    rate = course.point.learning_rate
+    try:
+        if settings.analyze:
+            return _counting(course, start, size)
+        return descend(course.network, course.task, learning_rate=rate, updates=size)
+    except DynaghostError:
+        return None
+
+
+def _counting(course: _Course, start: int, size: int) -> Descent[RankOneNetwork]:
+    """Train and count fixed points and ghosts at every epoch, without keeping weights."""
+    network, losses, norms, rate = course.network, [], [], course.point.learning_rate
+    for part in recorded(network, course.task, learning_rate=rate, updates=size, start=start):
+        losses.append(part.loss)
+        norms.append(part.gradient_norm)
+        course.counts.extend(census([(part.m, part.n, part.b)], threshold=course.task.threshold))
         network = part.network
-    return network
+    return Descent(network, np.concatenate(losses), np.concatenate(norms))
 
 
-def _equal(one: RankOneNetwork, other: RankOneNetwork) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("m", "n", "b"))
+def _equal(one: Any, other: Any) -> bool:
+    return all(np.array_equal(values, other.weights[name]) for name, values in one.weights.items())
 
 
 def _repeat(course: _Course, start: int, size: int) -> None:
@@ -134,14 +173,8 @@ def _repeat(course: _Course, start: int, size: int) -> None:
     course.still_from = start
 
 
-def _judged(
-    point: Point,
-    settings: Settings,
-    task: DelayedActivation,
-    first: RankOneNetwork,
-    course: _Course,
-    counted: dict[str, Any],
-) -> Row:
+def _judged(course: _Course, settings: Settings) -> Row:
+    point, task = course.point, course.task
     epochs, loss = np.arange(settings.epochs + 1), course.loss
     drops = loss_drops(epochs, loss)
     silent = stagnation(epochs, loss, course.gradient_norm)
@@ -173,8 +206,8 @@ def _judged(
         stuck_from=int(silent.before) if silent is not None and stuck else None,
         still_from=course.still_from,
         diverged=course.diverged,
-        singular_values=_singular_values(first, course.network),
-        **counted,
+        singular_values=_singular_values(course),
+        **(_counted(course) if settings.analyze else {}),
     )
 
 
@@ -204,15 +237,14 @@ def fall(loss: np.ndarray) -> tuple[int | None, int | None]:
     return (int(begun[0]) - 1 if begun.size else None), (int(ended[0]) if ended.size else None)
 
 
-def _singular_values(first: RankOneNetwork, last: RankOneNetwork) -> tuple[float, ...]:
-    change = np.outer(last.m, last.n) - np.outer(first.m, first.n)
+def _singular_values(course: _Course) -> tuple[float, ...]:
+    change = recurrent(course.network) - recurrent(course.first)
     return tuple(np.linalg.svd(change, compute_uv=False)[:SINGULAR_VALUES].tolist())
 
 
-def _counted(parts: Sequence[Census], course: _Course) -> dict[str, Any]:
+def _counted(course: _Course) -> dict[str, Any]:
     """The columns of the proof at every epoch. The last network is not among the recorded ones."""
-    network = course.network
-    found = joined([*parts, *_last(network)])
+    found = joined([*course.counts, *_last(course.network)])
     size = course.loss.size
     fixed, ghosts, complete = (_whole(a, size, course) for a in (found.fixed_points, found.ghosts, found.complete))
     changes = tuple((s.epoch, s.before, s.after) for s in steps(fixed)[:MOST_CHANGES])

@@ -14,6 +14,8 @@ from dynaghost.training.task import DelayedActivation
 _SECONDS = 2e-9
 # What a task is worth at least, so that handing it out costs nothing beside it.
 _WORTH = 0.1
+# Networks that hide each other's latencies; with more, what is lost to a killed process grows.
+_SIDE_BY_SIDE = 4
 
 
 def sweep(
@@ -24,6 +26,7 @@ def sweep(
     record: Iterable[int] | None = None,
     task: DelayedActivation | None = None,
     units: int = 100,
+    readout: str = "fixed",
     analyze: bool = False,
     n_jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
@@ -44,8 +47,13 @@ def sweep(
         Its confidence and delay are those of the grid, and its trial is longer or shorter with the delay.
     units : int
         Neurons.
+    readout : {"fixed", "trained"}
+        "fixed": networks of rank one that are read as σ(c(κ − κ*)). "trained": networks of the grid's ranks, read as
+        σ(w_out·x + b_out) with trained w_out and b_out (paper, figure S2); they have no confidence, and the grid's must
+        be one.
     analyze : bool
-        Prove how many fixed points and ghosts there are at every epoch while training; no weights are stored.
+        Prove how many fixed points and ghosts there are at every epoch while training; no weights are stored. For
+        `readout="fixed"`.
     n_jobs : int
         Workers, as joblib takes them; 1 works in this process. The backend is the caller's choice
         (`joblib.parallel_config("dask")`); the rows are the same with any.
@@ -72,7 +80,7 @@ def sweep(
     >>> found.column("losses").round(4).tolist()
     [[0.9999, 0.9999], [0.9999, 0.9999]]
     """
-    settings = _settings(grid, epochs, record, task or DelayedActivation(), units, analyze)
+    settings = _settings(grid, epochs, record, task or DelayedActivation(), units, readout, analyze)
     with SweepStore.open(out, settings.described()) as store:
         points, kept = grid.points, store.rows()
         missing = [point for point in points if point not in kept]
@@ -87,7 +95,13 @@ def sweep(
 
 
 def _settings(
-    grid: Grid, epochs: int, record: Iterable[int] | None, task: DelayedActivation, units: int, analyze: bool
+    grid: Grid,
+    epochs: int,
+    record: Iterable[int] | None,
+    task: DelayedActivation,
+    units: int,
+    readout: str,
+    analyze: bool,
 ) -> Settings:
     if epochs < 1:
         raise DynaghostError(f"epochs: expected at least 1, got {epochs}")
@@ -96,7 +110,19 @@ def _settings(
         raise DynaghostError(f"record: expected epochs from 0 to {epochs}, got {wanted[:1]} … {wanted[-1:]}")
     if units < 1:
         raise DynaghostError(f"units: expected at least 1, got {units}")
-    return Settings(epochs, wanted, task, units, analyze)
+    _check_readout(grid, readout, analyze)
+    return Settings(epochs, wanted, task, units, readout, analyze)
+
+
+def _check_readout(grid: Grid, readout: str, analyze: bool) -> None:
+    if readout not in ("fixed", "trained"):
+        raise DynaghostError(f"readout: expected 'fixed' or 'trained', got {readout!r}")
+    if readout == "fixed" and tuple(grid.ranks) != (1,):
+        raise DynaghostError(f"ranks: expected 1 alone with a fixed readout (others need 'trained'), got {grid.ranks}")
+    if readout == "trained" and len(grid.confidences) > 1:
+        raise DynaghostError(f"confidences: expected one, since a trained readout has none, got {grid.confidences}")
+    if readout == "trained" and analyze:
+        raise DynaghostError("analyze: expected networks of rank one with a fixed readout, got readout 'trained'")
 
 
 def _tasks(points: Sequence[Point], settings: Settings) -> list[list[Point]]:
@@ -111,13 +137,15 @@ def _tasks(points: Sequence[Point], settings: Settings) -> list[list[Point]]:
     return tasks
 
 
-def _shape(point: Point) -> tuple[int, float, int]:
-    return point.rank, point.confidence, point.delay_steps
+def _shape(point: Point) -> tuple[int, int]:
+    return point.rank, point.delay_steps
 
 
 def _size(point: Point, settings: Settings) -> int:
     work = settings.epochs * settings.units * point.rank * settings.task_of(point).steps
-    return math.ceil(_WORTH / (_SECONDS * work))
+    # Networks of rank one with a fixed readout are advanced side by side.
+    least = _SIDE_BY_SIDE if settings.readout == "fixed" and not settings.analyze else 1
+    return max(least, math.ceil(_WORTH / (_SECONDS * work)))
 
 
 def _computed(tasks: Sequence[list[Point]], settings: Settings, n_jobs: int) -> Iterator[list[Row]]:
