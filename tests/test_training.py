@@ -181,7 +181,7 @@ def test_inner_loops_are_vectorized():
     weights, rest = np.zeros((3, 1, 8)), (40, np.zeros(1), np.zeros((1, 1, 0, 8)), np.empty((1, 1)), np.empty((1, 1)))
     fresh(*weights, np.ones(1), False, 8, (-0.3, 0.5, 1.0, 10.0, 20.0), *rest)
     # An array whose layout the compiler cannot know ("A", as from unpacking a matrix) would stop vectorization.
-    for kernel in (kernels._tanh_row, kernels._backward, kernels._descend):
+    for kernel in (kernels._step, kernels._backward, kernels._descend):
         arrays = [
             kind for signature in kernel.nopython_signatures for kind in signature.args if hasattr(kind, "layout")
         ]
@@ -189,7 +189,7 @@ def test_inner_loops_are_vectorized():
     (assembly,) = fresh.inspect_asm().values()
     wide = [line for line in assembly.splitlines() if "ymm" in line or "zmm" in line]
     assert any("vdivpd" in line for line in wide)
-    # Eleven in the tanh, two or three in each of the sums over units, four in the sums over time.
+    # Eleven in the tanh, three in the sums over units, four in the sums over time.
     assert sum("vfm" in line or "vfnm" in line for line in wide) >= 18
 
 

@@ -18,9 +18,9 @@ from numba import njit
 
 from dynaghost.kernels.elementary import fma
 from dynaghost.kernels.lanes import dot
-from dynaghost.kernels.low_rank_training import descend, fill_inputs, tanh_row, times_slope
+from dynaghost.kernels.low_rank_training import descend, fill_inputs, times_slope
 from dynaghost.kernels.outputs import errors_into
-from dynaghost.kernels.rows import combine, project
+from dynaghost.kernels.rows import combine, project, tanh_row
 
 
 @njit(error_model="numpy", cache=True)

@@ -23,17 +23,10 @@ import math
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.elementary import fma, tanh
+from dynaghost.kernels.elementary import fma
 from dynaghost.kernels.lanes import dot
 from dynaghost.kernels.outputs import errors_into
-from dynaghost.kernels.rows import combine, project
-
-
-@njit(error_model="numpy")
-def tanh_row(t):
-    """tanh of each element, in place; compiled code only."""
-    for i in range(t.size):
-        t[i] = tanh(t[i])
+from dynaghost.kernels.rows import combine, project, tanh_row
 
 
 @njit(error_model="numpy")

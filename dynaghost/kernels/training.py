@@ -19,9 +19,9 @@ import math
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.elementary import fma, sigmoid, tanh
+from dynaghost.kernels.elementary import sigmoid
 from dynaghost.kernels.lanes import LANES, dot
-from dynaghost.kernels.rows import combine, dot_and_slope, slope_sums
+from dynaghost.kernels.rows import combine, slope_sums, tanh_step
 
 
 def padded(values: np.ndarray) -> np.ndarray:
@@ -45,12 +45,6 @@ def padded(values: np.ndarray) -> np.ndarray:
 
 
 @njit(error_model="numpy")
-def _tanh_row(kappa, m, b, t):
-    for i in range(t.size):
-        t[i] = tanh(fma(m[i], kappa, b[i]))
-
-
-@njit(error_model="numpy")
 def _begin(m, n, p, x0):
     """p = n·m, element by element, and κ₀."""
     p[:] = 1.0
@@ -63,8 +57,7 @@ def _begin(m, n, p, x0):
 @njit(error_model="numpy")
 def _step(m, n, b, p, leak, kappa, t):
     """The row of tanh at κ_t, κ_{t+1} and J_t."""
-    _tanh_row(kappa, m, b, t)
-    rate, slope = dot_and_slope(n, p, t)
+    rate, slope = tanh_step(kappa, m, b, n, p, t)
     return (1.0 - leak) * kappa + leak * rate, (1.0 - leak) + leak * slope
 
 
