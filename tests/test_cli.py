@@ -292,6 +292,8 @@ def test_wrong_usage_ends_with_2(dynaghost, tmp_path, monkeypatch, arguments):
 INTERRUPTED = """
 import os, signal, sys
 import dynaghost.analysis as analysis
+# A job that was started in the background inherits a SIGINT that is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 compute = analysis.compute_batch
 def interrupted(task):
     if task[0] == 1:
