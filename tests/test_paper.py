@@ -117,7 +117,7 @@ def test_unknown_figures_and_options_of_others_are_refused(tmp_path):
         reproduce("2a", out=tmp_path, every_epoch=True)
     with pytest.raises(DynaghostError, match="jobs"):
         reproduce("1", out=tmp_path, jobs=0)
-    assert list(MODULES) == ["1", "2a", "2bc", "2d", "3a", "3b", "4", "s1", "s2"]
+    assert list(MODULES) == ["1", "2a", "2bc", "2d", "3a", "3b", "4", "s1", "s2", "curvature", "delays"]
 
 
 def test_the_status_tells_unexpected_failures():

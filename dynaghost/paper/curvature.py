@@ -23,7 +23,7 @@ from dynaghost.views import _style as style
 SEED = 40
 RUNS = {"low": (0.003, 50_000), "high": (0.02, 6000)}
 """Name → rate and epochs: figure 3A's run as far as its curvature settles, and figure 3B's."""
-MEASURED, QUICK_MEASURED = 120, 30
+MEASURED, QUICK_MEASURED = 120, 20
 """Hessians along a run."""
 STIFF, BULK = 1e-2, 1e-3
 """An eigenvalue above the first share of the sharpness is stiff; a sloppy spectrum has few above the second too."""
@@ -31,7 +31,7 @@ EDGE = 2.0
 
 
 def run(out: Path, *, quick: bool, jobs: int, seed: int | None) -> Numbers:
-    """120 Hessians along each run; the quick version has 30."""
+    """120 Hessians along each run; the quick version has 20."""
     number, seed = (QUICK_MEASURED if quick else MEASURED), (SEED if seed is None else seed)
     found = each(_along, [(name, *RUNS[name], seed, number) for name in RUNS], jobs=jobs)
     tables = {name: columns for name, (columns, _) in zip(RUNS, found, strict=True)}

@@ -18,8 +18,10 @@ MODULES = {
     "4": "figure4",
     "s1": "figure_s1",
     "s2": "figure_s2",
+    "curvature": "curvature",
+    "delays": "delays",
 }
-"""Figure → module of `dynaghost.paper`, in the order of the paper."""
+"""Figure → module of `dynaghost.paper`, in the order of the paper; then what it claims without a figure."""
 
 EVERY_EPOCH = "3a"
 """The figure that can also be proved epoch by epoch."""
