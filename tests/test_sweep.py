@@ -73,6 +73,7 @@ def test_a_nonsensical_axis_is_refused(axis, values):
         ({"epochs": 0}, "epochs"),
         ({"record": [1501]}, "record"),
         ({"readout": "none"}, "readout"),
+        ({"save_every": 0}, "save_every"),
         ({"grid": dataclasses.replace(GRID, ranks=[2])}, "ranks"),
         ({"readout": "trained"}, "confidences"),
         ({"readout": "trained", "grid": Grid(seeds=[0], learning_rates=[0.1]), "analyze": True}, "analyze"),
@@ -250,6 +251,16 @@ def test_more_ranks_with_a_trained_readout(tmp_path):
     # W and W₀ are of rank 3 each.
     assert (values[:6] > 0).all()
     assert (values[6:] < 1e-12).all()
+
+
+@pytest.mark.parametrize(("readout", "rank"), [("fixed", 1), ("trained", 2)])
+def test_checkpoints_are_those_of_the_run(tmp_path, readout, rank):
+    grid = Grid(seeds=[0], learning_rates=[0.1], ranks=[rank])
+    (row,) = small(tmp_path, grid=grid, readout=readout, epochs=100, save_every=50).rows
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert sorted(path.name for path in folder.glob("*.npz")) == ["epoch_0.npz", "epoch_100.npz", "epoch_50.npz"]
+    last = (folder / "metrics.csv").read_text().splitlines()[-1].split(",")
+    assert (int(last[0]), float(last[1]), float(last[2])) == (100, row.final_loss, row.gradient_norm)
 
 
 def test_longer_delays_have_longer_trials(tmp_path):

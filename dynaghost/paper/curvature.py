@@ -115,7 +115,7 @@ def claims(numbers: Numbers) -> list[Claim]:
         ),
         claim(
             "curvature",
-            "at rate 0.02 the network is thrown out as by a catapult: rate × sharpness before the end",
+            "at rate 0.02 steps go beyond stability, as in the catapult mechanism: largest rate × sharpness",
             f"above {EDGE:g}",
             f"{catapult:.3g}",
             catapult > EDGE,

@@ -224,13 +224,16 @@ def _curves(ax: Axes, numbers: Numbers, name: str, label: str) -> None:
             curves["epoch"] / 1000, curves[f"{name}_{seed}"], color=style.BLUE, alpha=0.8 if k == 0 else 0.25, lw=0.6
         )
     ax.set(yscale="log", xlabel="epoch / 1000", ylabel=f"{label} (stuck seeds)", xlim=(0, curves["epoch"][-1] / 1000))
+    # Room below the curves for what each stage is.
+    low, high = ax.get_ylim()
+    ax.set_ylim(low * (low / high) ** 0.08, high)
     begin = 0.0
     phases = ((EPOCHS, "c = 10"), (LOW, "c = 1"), (LATE, "c = 10, low rate"))
     for k, (length, text) in enumerate(phases):
         if k == 1:
             ax.axvspan(begin, begin + length / 1000, color=style.ORANGE, alpha=0.15, lw=0)
         place: Any = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom", "fontsize": 6.5}
-        ax.text(begin + length / 2000, 1.01, text, **place)
+        ax.text(begin + length / 2000, 0.015, text, **place)
         begin += length / 1000
 
 

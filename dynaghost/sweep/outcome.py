@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from dynaghost.training.outputs import outputs, recurrent
 from dynaghost.training.readout_networks import initial_low_rank
 from dynaghost.training.recording import record as recorded
 from dynaghost.training.task import DelayedActivation
+from dynaghost.training.trainer import train
 from dynaghost.trajectories.census import Census, census, joined, steps
 from dynaghost.trajectories.drops import loss_drops, oscillations, stagnation
 
@@ -34,6 +36,8 @@ class Settings:
     units: int
     readout: str
     analyze: bool
+    save_every: int | None = None
+    folder: Path | None = None
 
     def task_of(self, point: Point) -> DelayedActivation:
         """The task of one run: its delay and confidence, and a trial longer in proportion."""
@@ -56,6 +60,7 @@ class Settings:
             "readout": self.readout,
             "trial in delays": self.task.steps / self.task.delay_steps,
             "analyze": self.analyze,
+            "save_every": self.save_every,
             **fixed,
         }
 
@@ -93,6 +98,9 @@ def rows_of(points: Sequence[Point], settings: Settings) -> list[Row]:
     list of Row
         One a point. The same whatever stands together with it.
     """
+    if settings.save_every is not None:
+        for point in points:
+            _save(point, settings)
     courses = [_begun(point, settings) for point in points]
     for start in range(0, settings.epochs, CHUNK):
         going = [course for course in courses if not course.ended]
@@ -102,6 +110,24 @@ def rows_of(points: Sequence[Point], settings: Settings) -> list[Row]:
         if not course.ended:
             course.loss[-1], course.gradient_norm[-1] = measure(course.network, course.task)
     return [_judged(course, settings) for course in courses]
+
+
+def _save(point: Point, settings: Settings) -> None:
+    """Train into a folder of checkpoints: a second training, with the same bits."""
+    assert settings.folder is not None
+    p = point
+    name = f"rank{p.rank}_delay{p.delay_steps}_confidence{p.confidence:g}_rate{p.learning_rate:g}_seed{p.seed}"
+    train(
+        settings.task_of(point),
+        out=settings.folder / "runs" / name,
+        rank=point.rank,
+        units=settings.units,
+        readout="trained" if settings.readout == "trained" else None,
+        learning_rate=point.learning_rate,
+        epochs=settings.epochs,
+        seed=point.seed,
+        save_every=settings.save_every,
+    )
 
 
 def _begun(point: Point, settings: Settings) -> _Course:

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 
 from dynaghost.errors import DynaghostError
 from dynaghost.sweep.grid import Grid, Point
@@ -28,6 +30,7 @@ def sweep(
     units: int = 100,
     readout: str = "fixed",
     analyze: bool = False,
+    save_every: int | None = None,
     n_jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
 ) -> Sweep:
@@ -54,6 +57,9 @@ def sweep(
     analyze : bool
         Prove how many fixed points and ghosts there are at every epoch while training; no weights are stored. For
         `readout="fixed"`.
+    save_every : int, optional
+        Write each run's checkpoints, one in so many epochs, into a folder of `out`/runs that `load_run` reads. Each
+        network is trained twice then.
     n_jobs : int
         Workers, as joblib takes them; 1 works in this process. The backend is the caller's choice
         (`joblib.parallel_config("dask")`); the rows are the same with any.
@@ -81,6 +87,9 @@ def sweep(
     [[0.9999, 0.9999], [0.9999, 0.9999]]
     """
     settings = _settings(grid, epochs, record, task or DelayedActivation(), units, readout, analyze)
+    if save_every is not None and save_every < 1:
+        raise DynaghostError(f"save_every: expected at least 1, got {save_every}")
+    settings = replace(settings, save_every=save_every, folder=Path(out).absolute())
     with SweepStore.open(out, settings.described()) as store:
         points, kept = grid.points, store.rows()
         missing = [point for point in points if point not in kept]
