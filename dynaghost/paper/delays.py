@@ -28,6 +28,8 @@ DELAY_STEPS, QUICK_DELAY_STEPS = (10, 14, 20, 28, 40), (10, 20, 40)
 RATES, QUICK_RATES = 15, 7
 SEEDS, QUICK_SEEDS = 6, 3
 EPOCHS, QUICK_EPOCHS = 60_000, 10_000
+DEAD = 0.99
+"""A network is dead that began to learn, and ends above this loss with a wrong output."""
 RATE_RANGE = (-3.0, -0.5)
 
 
@@ -87,25 +89,26 @@ def _longest() -> float:
 
 
 def _critical(found: Sweep, grid: Grid) -> dict[str, np.ndarray]:
-    """By delay: the rate at which half of the networks that begin to learn get stuck, on a logarithmic scale."""
+    """By delay: the rate at which half of the networks that begin to learn die, on a logarithmic scale."""
     rates, shape = np.log(grid.learning_rates), (len(grid.delay_steps), len(grid.learning_rates), len(grid.seeds))
-    begun = np.isfinite(found.columns()["fall_begin"]).reshape(shape).sum(2)
-    stuck = found.column("stuck").reshape(shape).sum(2)
-    share = np.where(begun > 0, stuck / np.maximum(begun, 1), np.nan)
+    begun = np.isfinite(found.columns()["fall_begin"])
+    dead = begun & found.column("wrong") & (found.column("final_loss") > DEAD)
+    begun, dead = begun.reshape(shape).sum(2), dead.reshape(shape).sum(2)
+    share = np.where(begun > 0, dead / np.maximum(begun, 1), np.nan)
     return {
         "delay": np.array(grid.delay_steps, dtype=float),
         "critical_rate": np.array([math.exp(_crossing(rates, row)) for row in share]),
-        **{f"stuck_{rate:.3e}": share[:, k] for k, rate in enumerate(grid.learning_rates)},
+        **{f"dead_{rate:.3e}": share[:, k] for k, rate in enumerate(grid.learning_rates)},
     }
 
 
 def _crossing(x: np.ndarray, share: np.ndarray) -> float:
-    """Where a share crosses ½: interpolated after the last x at which it is below; NaN if nowhere."""
+    """Where a share first rises above ½, interpolated; NaN if nowhere, or from the first on."""
     x, share = x[np.isfinite(share)], share[np.isfinite(share)]
-    below = np.flatnonzero(share < 0.5)
-    if not below.size or below[-1] == share.size - 1:
+    above = np.flatnonzero(share >= 0.5)
+    if not above.size or above[0] == 0:
         return math.nan
-    k = int(below[-1])
+    k = int(above[0]) - 1
     return float(x[k] + (0.5 - share[k]) / (share[k + 1] - share[k]) * (x[k + 1] - x[k]))
 
 
@@ -162,7 +165,7 @@ def draw(numbers: Numbers, out: Path) -> list[Path]:
         right.plot(places, rates, "o-", color=style.GREEN, lw=0.9, ms=4, label="rank-one networks")
         start = float(rates[np.isfinite(rates)][0]) if np.isfinite(rates).any() else 1.0
         right.plot(places, start * (places / places[0]) ** -5, "--", color=style.GREY, lw=0.9, label="T⁻⁵ (eq. 15)")
-        right.set(xscale="log", yscale="log", xlabel="delay T (steps)", ylabel="rate at which half get stuck")
+        right.set(xscale="log", yscale="log", xlabel="delay T (steps)", ylabel="rate at which half die")
         right.set_xticks(places, [f"{place:g}" for place in places])
         right.minorticks_off()
         right.legend(loc="lower left", fontsize=6.5)
