@@ -47,7 +47,8 @@ def _along(task: _Task) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     trial, network = DelayedActivation(), initial_rank_one(seed=seed)
     whole = descend(network, trial, learning_rate=rate, updates=epochs)
     swings = oscillations(np.arange(epochs), whole.loss)
-    places = _epochs(whole.loss, epochs, number)
+    inside = np.concatenate([np.arange(one.before, one.after + 1) for one in swings] or [np.arange(0)])
+    places = np.union1d(_epochs(whole.loss, epochs, number), _evenly(inside, number // 4))
     spectra, losses, here = [], [], 0
     for epoch in places:
         network = descend(network, trial, learning_rate=rate, updates=int(epoch) - here).network
@@ -70,6 +71,14 @@ def _along(task: _Task) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     return columns, {"weights": spectrum.shape[1], "least_loss": float(whole.loss.min())}
 
 
+def _evenly(epochs: np.ndarray, number: int) -> np.ndarray:
+    """So many of them, and the next of each: an oscillation of period 2 has two sides."""
+    if epochs.size < 2:
+        return epochs
+    chosen = np.linspace(0, epochs.size - 2, number).astype(int)
+    return epochs[np.concatenate([chosen, chosen + 1])]
+
+
 def _epochs(loss: np.ndarray, epochs: int, number: int) -> np.ndarray:
     """Half of them evenly, half where the loss changes most."""
     even = np.linspace(0, epochs, number // 2).astype(int)
@@ -83,7 +92,8 @@ def claims(numbers: Numbers) -> list[Claim]:
     weights = numbers.values["low"]["weights"]
     learned = low["loss"] < 0.1
     swinging = (low["oscillates"] == 1) & learned
-    edge = low["rate_times_sharpness"][swinging]
+    first = np.flatnonzero((np.diff(low["epoch"]) == 1) & swinging[1:] & swinging[:-1])
+    sides = np.sort(np.stack([low["rate_times_sharpness"][first], low["rate_times_sharpness"][first + 1]]), axis=0)
     steep = float(low["sharpness"].max() / low["sharpness"][0])
     catapult = float(high["rate_times_sharpness"].max())
     return [
@@ -108,10 +118,10 @@ def claims(numbers: Numbers) -> list[Claim]:
         ),
         claim(
             "curvature",
-            "the oscillation is gradient descent at its edge of stability: rate × sharpness while it lasts",
-            "median in 1.5 to 2.5",
-            f"{np.median(edge):.3g} ({edge.min():.3g} to {edge.max():.3g})" if edge.size else "–",
-            bool(1.5 <= np.median(edge) <= 2.5) if edge.size else None,
+            "the oscillation is descent at its edge of stability: rate × sharpness on both sides of the valley",
+            f"below {EDGE:g} on one, above on the other; medians over pairs of epochs",
+            " and ".join(f"{side:.3g}" for side in np.median(sides, axis=1)) if first.size else "–",
+            bool(np.median(sides[0]) < EDGE < np.median(sides[1])) if first.size else None,
         ),
         claim(
             "curvature",
