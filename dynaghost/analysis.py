@@ -1,6 +1,7 @@
 """The whole flow, from the checkpoints of a run to what explains each drop of its loss. Read this file first."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from os import PathLike
 from typing import Any
@@ -16,7 +17,7 @@ from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
 from dynaghost.trajectories.branches import Tracks, track
 from dynaghost.trajectories.course import Course, Losses
-from dynaghost.trajectories.events import Event, find_events
+from dynaghost.trajectories.events import Event, find_events, half_zone
 from dynaghost.trajectories.findings import Batch, Description, Findings
 from dynaghost.trajectories.homotopy import Link, follow
 from dynaghost.trajectories.pairs import follow_pairs
@@ -98,7 +99,7 @@ def analyze(
     course = _course(steps, networks, points, links, run)
     events = find_events(course)
     return Analysis(
-        description=describe(run, found[0]),
+        description=_with_notes(describe(run, found[0]), half_zone(course, events)),
         steps=steps,
         files=tuple(checkpoint.file for checkpoint in run),
         circuits=course.circuits,
@@ -142,6 +143,10 @@ def describe(run: Run, found: Recognized) -> Description:
         trial=_trial(run.settings),
         content=run.content_hash(),
     )
+
+
+def _with_notes(description: Description, notes: tuple[str, ...]) -> Description:
+    return replace(description, notes=description.notes + notes)
 
 
 def _rank_one(system: LowRankRNN, file: str) -> LowRankRNN:

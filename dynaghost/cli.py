@@ -1,7 +1,8 @@
 """The command line: the only place that prints. Each command imports what it needs when it runs.
 
 Exit status: 0 if everything was read and done (`analyze`: whatever the verdicts), 1 if the input cannot be read or
-analyzed, 2 for wrong usage, 130 when interrupted (the same command then goes on where it was).
+analyzed, 2 for wrong usage, 3 if `reproduce` finds a claim that fails unexpectedly, 130 when interrupted (the same
+command then goes on where it was).
 """
 
 import sys
@@ -17,7 +18,8 @@ from dynaghost.version import VERSION
 
 _EPILOG = (
     "Exit status: 0 if everything was read and done, whatever the verdicts; 1 if the input cannot be read or analyzed; "
-    "2 for wrong usage; 130 when interrupted (the same command then goes on where it was)."
+    "2 for wrong usage; 3 if reproduce finds a claim that fails unexpectedly; 130 when interrupted (the same command "
+    "then goes on where it was)."
 )
 
 

@@ -91,7 +91,7 @@ def test_analyze_writes_what_is_documented_and_tells_the_rest(dynaghost, tmp_pat
     assert (status, err) == (0, "")
     assert {path.name for path in (tmp_path / "results").iterdir()} == PLAIN
     assert str(tmp_path / "results") in out
-    assert "no-learning-zone" in out
+    assert "no_learning_zone" in out
     assert written(tmp_path / "results") == json.loads(json.dumps(document(analyze(DATA / "fig3b_stuck"))))
 
 

@@ -173,12 +173,16 @@ def test_without_a_threshold_nothing_is_crossed():
 
 
 def stuck(norms, biases=(-0.1, -0.1, 0.1, 0.1), **settings):
+    return stuck_run(norms, biases, **settings).events
+
+
+def stuck_run(norms, biases=(-0.1, -0.1, 0.1, 0.1), **settings):
     """A run over epochs 0 … 300 whose trial is captured by the upper attractor between 100 and 200."""
     epochs = np.arange(0.0, 301.0, 5.0)
     metrics = Metrics(epochs, np.where(epochs < 150, 0.1, 1.0), norms(epochs), "made up")
     states = {100 * e: one(b) for e, b in enumerate(biases)}
     settings = {"leak": 0.5, "x0": 0.05, "threshold": 0.0} | settings
-    return analyze(load_run(states, axis="epoch", metrics=metrics, **settings)).events
+    return analyze(load_run(states, axis="epoch", metrics=metrics, **settings))
 
 
 def gone(epochs):
@@ -207,6 +211,25 @@ def test_a_no_learning_zone_is_a_capture_and_a_gradient_gone():
 )
 def test_neither_half_is_enough(norms, options):
     assert "no_learning_zone" not in kinds(stuck(norms, **options))
+
+
+@pytest.mark.parametrize(
+    ("norms", "options", "told"),
+    [
+        (lambda epochs: np.where(epochs < 150, 1.0, 1e-9), {}, "captured after 100, but the gradient norm, 1e-09"),
+        (gone, {"biases": (0.1, 0.1, 0.1, 0.1)}, "gradient is gone from 150 on, but the trial was not captured"),
+        (gone, {"x0": None}, "gradient is gone from 150 on, but no trial is known"),
+    ],
+)
+def test_the_half_that_holds_is_told(norms, options, told):
+    assert any(told in note for note in stuck_run(norms, **options).description.notes)
+
+
+@pytest.mark.parametrize(("last", "is_gone"), [(1e-9, False), (1e-18, True)])
+def test_a_capture_says_which_halves_hold_after_it(last, is_gone):
+    evidence = only(stuck(lambda epochs: np.where(epochs < 150, 1.0, last)), "capture").evidence
+    assert (evidence["wrong_since"], evidence["gradient_gone"]) == (True, is_gone)
+    assert evidence["last_grad_norm"] == last
 
 
 def test_a_gradient_that_vanishes_some_time_after_the_capture_counts_too():

@@ -63,7 +63,7 @@ def test_what_is_proved_is_counted(told):
 
 def test_every_event_is_told_in_order(told):
     _, result, text = told
-    places = [text.index(f"e{e.id} {e.kind.value.replace('_', '-')} {e.before:g}–{e.after:g}") for e in result.events]
+    places = [text.index(f"e{e.id} {e.kind.value} {e.before:g}–{e.after:g}") for e in result.events]
     assert places == sorted(places)
     assert len(places) > 4
 

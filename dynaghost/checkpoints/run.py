@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -138,6 +138,8 @@ def load_run(
     >>> run.order, run.settings.leak
     ('2 checkpoints by epoch, as the mapping says: 0, 100', 0.5)
     """
+    if not isinstance(source, str | PathLike | Mapping | Sequence):
+        raise CheckpointError(f"source: expected a folder, a list or a mapping, got {type(source).__name__}")
     if axis not in (None, "epoch", "step"):
         raise CheckpointError(f"axis: expected 'epoch' or 'step', got {axis!r}")
     described = read_run_json(folder) if (folder := folder_of(source)) else {}

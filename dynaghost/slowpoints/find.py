@@ -33,6 +33,8 @@ def find_slow_points(system: System, *, budget: int = BUDGET) -> SlowPoints:
     >>> len(points.fixed_points), points.ghosts[0].speed, round(points.ghosts[0].passage_time, 4)
     (0, 0.01, 31.4159)
     """
+    if not isinstance(system, System):
+        raise DynaghostError(f"system: expected a System, got {type(system).__name__}")
     reduced = system.latent() if isinstance(system, LowRankRNN) else system
     if isinstance(reduced, ScalarSystem):
         return find_scalar(reduced, budget=budget)

@@ -161,6 +161,7 @@ def checked_leak(leak: float | None) -> float | None:
     """`leak` if 0 < leak ≤ 1 or None, else an error."""
     if leak is None:
         return None
-    if not 0 < float(leak) <= 1:
+    value = float(finite("leak", leak, ndim=0))
+    if not 0 < value <= 1:
         raise DynaghostError(f"leak: expected Δt/τ with 0 < leak ≤ 1, or None where it is not known, got {leak}")
-    return float(leak)
+    return value

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dynaghost.errors import DynaghostError
-from dynaghost.systems.base import Array, ScalarSystem, Time, checked_leak, checked_time
+from dynaghost.systems.base import Array, ScalarSystem, Time, checked_leak, checked_time, finite
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,7 @@ class SaddleNode(ScalarSystem):
     metric: Array = field(init=False, default_factory=lambda: np.eye(1), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.r):
-            raise DynaghostError(f"r: expected a finite number, got {self.r}")
-        object.__setattr__(self, "r", float(self.r))
+        object.__setattr__(self, "r", float(finite("r", self.r, ndim=0)))
         object.__setattr__(self, "leak", checked_leak(self.leak))
         object.__setattr__(self, "time", checked_time(self.time))
 

@@ -1,6 +1,6 @@
 """What happens along training, as a table of small detectors, each from what was followed to events of its kinds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -118,8 +118,35 @@ def _captures(course: Course) -> Iterator[Event]:
             0.5 * (low + high),
             (first, into),
             EventStatus.LOCATED,
-            {"bracket": [low, high], "from_branch": first, "into_branch": into, "ends_on_branch": last},
+            {
+                "bracket": [low, high],
+                "from_branch": first,
+                "into_branch": into,
+                "ends_on_branch": last,
+                **_halves(course, link),
+            },
         )
+
+
+def _halves(course: Course, link: int) -> dict[str, Any]:
+    """The two halves of a no-learning zone, as a capture's evidence: whether each holds after it.
+
+    `wrong_since`: to the end of the run the trial ends on the other side of the readout's threshold than before.
+    """
+    threshold = None if course.trial is None else course.trial.threshold
+    later = [e for e in range(link + 1, len(course.steps)) if course.attractor(e) is not None]
+    wrong = bool(later) and len(later) == len(course.steps) - link - 1
+    if wrong and threshold is not None:
+        before = _before_capture(course, link) - threshold
+        wrong = all(before * (_end(course, e) - threshold) < 0 for e in later)
+    norms = course.losses.grad_norm
+    known = [] if norms is None else [float(norm) for norm in norms if norm == norm]
+    gone = _gone(course)
+    return {
+        "wrong_since": wrong,
+        "gradient_gone": gone is not None and gone.before >= course.steps[link],
+        "last_grad_norm": known[-1] if known else None,
+    }
 
 
 def _bisect_capture(course: Course, stretches: list[Stretch], first: int, last: int) -> tuple[float, float, int]:
@@ -213,10 +240,7 @@ def _oscillations(course: Course) -> Iterator[Event]:
 
 def _no_learning_zones(course: Course) -> Iterator[Event]:
     """The gradient is gone to the end of the run and the trial was captured by a basin with the wrong output."""
-    losses = course.losses
-    if losses.loss is None or len(losses.loss) == 0:
-        return
-    gone = stagnation(losses.steps, losses.loss, losses.grad_norm)
+    gone = _gone(course)
     capture = None if gone is None else wrong_capture(course, gone)
     if gone is None or capture is None:
         return
@@ -228,6 +252,45 @@ def _no_learning_zones(course: Course) -> Iterator[Event]:
     }
     branches = (capture["from_branch"], capture["into_branch"])
     yield Event(-1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence)
+
+
+def _gone(course: Course) -> Stagnation | None:
+    losses = course.losses
+    if losses.loss is None or len(losses.loss) == 0:
+        return None
+    return stagnation(losses.steps, losses.loss, losses.grad_norm)
+
+
+def half_zone(course: Course, events: Sequence[Event]) -> tuple[str, ...]:
+    """Which half of a no-learning zone holds, where only one does and so no such event is there.
+
+    Parameters
+    ----------
+    course : Course
+    events : sequence of Event
+        Of the run.
+
+    Returns
+    -------
+    tuple of str
+        A sentence, or nothing.
+    """
+    if any(event.kind is EventKind.NO_LEARNING_ZONE for event in events):
+        return ()
+    gone = _gone(course)
+    if gone is not None:
+        why = (
+            "no trial is known" if course.walks is None else "the trial was not captured with a wrong output before it"
+        )
+        return (f"half of a no_learning_zone: the gradient is gone from {gone.before:g} on, but {why}",)
+    captures = [event for event in events if event.kind is EventKind.CAPTURE]
+    # Without a threshold every capture counts as wrong, also one that learns the task.
+    known = course.trial is not None and course.trial.threshold is not None
+    if not known or not captures or not captures[-1].evidence["wrong_since"]:
+        return ()
+    last = captures[-1].evidence["last_grad_norm"]
+    told = "the loss still changes" if last is None else f"the gradient norm, {last:.3g} at the end, is not below 1e-10"
+    return (f"half of a no_learning_zone: the trial was captured after {captures[-1].before:g}, but {told}",)
 
 
 def wrong_capture(course: Course, gone: Stagnation) -> dict[str, Any] | None:

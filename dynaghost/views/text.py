@@ -29,7 +29,7 @@ def summary(findings: Findings) -> str:
     --------
     >>> from dynaghost.analysis import analyze
     >>> text = summary(analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)]))
-    >>> "saddle-node" in text
+    >>> "saddle_node" in text
     True
     """
     parts = [_run(findings), _points(findings), _events(findings), _verdicts(findings)]
@@ -87,7 +87,7 @@ def event_line(event: Event) -> str:
         when += f" at {event.at:.6f} of the way"
     told = _told(event.kind, event.evidence)
     branches = f", branch {' and '.join(map(str, event.branches))}" if event.branches else ""
-    return f"e{event.id} {event.kind.replace('_', '-')} {when}{branches} ({event.status}){': ' + told if told else ''}"
+    return f"e{event.id} {event.kind} {when}{branches} ({event.status}){': ' + told if told else ''}"
 
 
 def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
