@@ -25,6 +25,7 @@ _HOMES = {
     "Ghost": "slowpoints.records",
     "SlowPoints": "slowpoints.records",
     "Certificate": "slowpoints.records",
+    "LeakyRNN": "systems.recurrent",
     "LowRankRNN": "systems.low_rank",
     "RankOneRNN": "systems.low_rank",
     "SaddleNode": "systems.toy",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from dynaghost.systems.base import System as System
     from dynaghost.systems.low_rank import LowRankRNN as LowRankRNN
     from dynaghost.systems.low_rank import RankOneRNN as RankOneRNN
+    from dynaghost.systems.recurrent import LeakyRNN as LeakyRNN
     from dynaghost.systems.toy import SaddleNode as SaddleNode
     from dynaghost.trajectories.events import Event as Event
     from dynaghost.trajectories.trial import Trial as Trial

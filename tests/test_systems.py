@@ -31,11 +31,25 @@ NETWORKS = {
     for rank in (1, 2, 3)
     for scale in (1.0, 1 / 7)
 }
+MORE_NUMBERS = np.random.default_rng(4)
+LEAKY = {
+    f"{activation}, {form} form": dg.LeakyRNN(
+        MORE_NUMBERS.normal(size=(5, 5)),
+        MORE_NUMBERS.normal(size=5),
+        activation=activation,
+        form=form,
+        leak=0.5,
+        scale=0.8,
+    )
+    for activation in ("tanh", "sigmoid", "softplus", "relu", "leaky_relu")
+    for form in ("rate", "current")
+}
 NETWORKS |= {f"rank one, {form} form": rank_one(form) for form in ("rate", "current")}
 SYSTEMS = {
     "saddle-node, r > 0": SaddleNode(0.3),
     "saddle-node, r < 0": SaddleNode(-0.7, leak=0.1, time="map"),
     **NETWORKS,
+    **LEAKY,
     **{f"circuit of {name}": network.latent() for name, network in NETWORKS.items()},
 }
 SCALAR = {name: system for name, system in SYSTEMS.items() if isinstance(system, ScalarSystem)}

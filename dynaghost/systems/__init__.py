@@ -1,12 +1,16 @@
 """What is analyzed: a vector field with derivatives, bounds and a metric."""
 
+from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import ScalarSystem, System, Time
 from dynaghost.systems.low_rank import Form, LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
+from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.systems.toy import SaddleNode, critical_rate, optimal_r
 
 __all__ = [
+    "Activation",
     "Form",
     "LatentCircuit",
+    "LeakyRNN",
     "LowRankRNN",
     "RankOneCircuit",
     "RankOneRNN",

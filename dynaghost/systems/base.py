@@ -36,7 +36,15 @@ class System(ABC):
         Δt/τ of the leaky map x ← x + leak·f(x); None where it is not known.
     metric : ndarray (dim, dim)
         G, symmetric positive definite: the speed is |f|_G = √(fᵀGf).
+    analytic : bool
+        Whether f, jacobian and second_derivative accept complex arguments and continue f analytically.
+    enclosing : bool
+        Whether f and jacobian accept object arrays of balls (python-flint's arb) and then enclose the exact value for
+        the exact binary weights, in the arithmetic's own precision.
     """
+
+    analytic: bool = True
+    enclosing: bool = False
 
     dim: int
     time: Time
@@ -58,6 +66,23 @@ class System(ABC):
     @abstractmethod
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         """An upper bound, rounding included, on |D²f(y)(d, d)| for |d| = 1 and |y − x| ≤ radius (Euclidean norms)."""
+
+    def f_enclosure(self, x: Array) -> tuple[Array, Array]:
+        """mid and rad, each (..., dim), with |midᵢ − fᵢ(x)| ≤ radᵢ proved, rounding included.
+
+        f is that of the exact binary weights at the exact `x`. The base class knows no bound: rad is ∞.
+        """
+        mid = self.f(np.asarray(x, dtype=float))
+        return mid, np.full_like(mid, np.inf)
+
+    def jacobian_enclosure(self, x: Array) -> tuple[Array, Array]:
+        """mid and rad, each (..., dim, dim), with |mid − J(x)| ≤ rad elementwise, proved like `f_enclosure`."""
+        mid = self.jacobian(np.asarray(x, dtype=float))
+        return mid, np.full_like(mid, np.inf)
+
+    def fixed_point_box(self) -> tuple[Array, Array] | None:
+        """(lower, upper), each (dim,), of a box that provably holds every fixed point; None where none is known."""
+        return None
 
     def speed(self, x: Array) -> Array:
         """|f(x)| in the metric, (..., dim) → (...)."""

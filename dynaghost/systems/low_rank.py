@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dynaghost.errors import DynaghostError
-from dynaghost.systems.activation import tanh_taylor
+from dynaghost.systems.activation import TANH, TANH_SECOND, tanh_taylor
 from dynaghost.systems.base import Array, ScalarSystem, System, Time, checked_leak, checked_time, finite
+from dynaghost.systems.rounding import enclosure
 
-TANH_SECOND = 0.7698003589195011  # sup|tanh''| = 4/(3√3), rounded up
 TANH_THIRD = 2.0  # sup|tanh'''|, at 0
 
 
@@ -192,6 +192,8 @@ class _Circuit:
 class LatentCircuit(_Circuit, System):
     """κ̇ = −κ + N tanh(Mκ + b) in K dimensions; made by `LowRankRNN.latent`."""
 
+    enclosing = True
+
     def __init__(
         self, m: Array, n: Array, b: Array, *, leak: float | None, time: str = Time.FLOW, form: str = Form.RATE
     ) -> None:
@@ -199,12 +201,28 @@ class LatentCircuit(_Circuit, System):
         self.dim = m.shape[1]
 
     def f(self, x: Array) -> Array:
-        x = np.asarray(x)
-        return -x + np.tanh(x @ self.m.T + self.b) @ self.n.T
+        return self._f(np.asarray(x))
 
     def jacobian(self, x: Array) -> Array:
-        slope = tanh_taylor(np.asarray(x) @ self.m.T + self.b, 1)[1]
-        return np.einsum("ki,...i,ij->...kj", self.n, slope, self.m) - np.eye(self.dim)
+        return self._jacobian(np.asarray(x))
+
+    def f_enclosure(self, x: Array) -> tuple[Array, Array]:
+        return enclosure(self._f, x)
+
+    def jacobian_enclosure(self, x: Array) -> tuple[Array, Array]:
+        return enclosure(self._jacobian, x)
+
+    def fixed_point_box(self) -> tuple[Array, Array]:
+        """|κ_k| ≤ Σᵢ|N_ki|, since tanh is below 1."""
+        reach = np.abs(self.n).sum(axis=1) * (1 + 1e-9)
+        return -reach, reach
+
+    def _f(self, x: Any) -> Any:
+        return -x + TANH(x @ self.m.T + self.b) @ self.n.T
+
+    def _jacobian(self, x: Any) -> Any:
+        slope = TANH.slope(x @ self.m.T + self.b)
+        return (slope[..., None, :] * self.n) @ self.m - np.eye(self.dim)
 
     def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
         bend = 2 * tanh_taylor(np.asarray(x) @ self.m.T + self.b, 2)[2]
