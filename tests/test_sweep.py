@@ -1,9 +1,11 @@
 """Sweeps: the same rows whatever computes them, resumed after a kill, never mixed, and true to what was trained."""
 
 import dataclasses
+import json
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +154,16 @@ def test_settings_are_never_mixed(tmp_path, options):
     small(tmp_path, epochs=20)
     with pytest.raises(StoreError, match=r"there, .* here"):
         small(tmp_path, **{"epochs": 20, **options})
+
+
+def test_a_store_older_than_a_setting_goes_on(tmp_path):
+    before = small(tmp_path, epochs=20)
+    with sqlite3.connect(tmp_path / "sweep.db") as connection:
+        settings = json.loads(connection.execute("SELECT settings FROM store").fetchone()[0])
+        del settings["save_every"]
+        connection.execute("UPDATE store SET settings = ?", [json.dumps(settings)])
+    connection.close()
+    assert same(small(tmp_path, epochs=20), before)
 
 
 def test_another_file_and_a_missing_one_are_refused(tmp_path):

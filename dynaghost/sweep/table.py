@@ -284,9 +284,11 @@ def _check(path: Path, connection: sqlite3.Connection, settings: dict[str, Any] 
     if application != _APPLICATION or version != FORMAT:
         raise StoreError(f"{path}: expected a sweep of format {FORMAT}, got another database or format")
     held = json.loads(connection.execute("SELECT settings FROM store").fetchone()[0])
-    if settings is not None and held != settings:
-        names = [name for name in {**held, **settings} if held.get(name) != settings.get(name)]
-        told = "; ".join(f"{name} {held.get(name)} there, {settings.get(name)} here" for name in names)
+    asked = held if settings is None else settings
+    # A setting that a store does not know yet is one that was not used in it: None.
+    names = [name for name in {**held, **asked} if held.get(name) != asked.get(name)]
+    if names:
+        told = "; ".join(f"{name} {held.get(name)} there, {asked.get(name)} here" for name in names)
         raise StoreError(
             f"{path}: expected a sweep with these settings, got one with others ({told}): choose another folder"
         )
