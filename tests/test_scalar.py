@@ -10,12 +10,23 @@ from balls import Judge, UnsureError, check, judge
 from flint import arb, ctx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from problems import BEYOND, EXACT, REFUSED, beside_birth, beside_fold, fold_table, network, pitchfork, sum_of_products
+from problems import (
+    BEYOND,
+    EXACT,
+    REFUSED,
+    beside_birth,
+    beside_fold,
+    fold,
+    fold_table,
+    network,
+    pitchfork,
+    sum_of_products,
+)
 
 import dynaghost as dg
 from dynaghost.kernels import line, sums
 from dynaghost.slowpoints import Certificate, find_slow_points
-from dynaghost.slowpoints.records import Status
+from dynaghost.slowpoints.records import PassageFrom, Status
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems import LowRankRNN, RankOneRNN, SaddleNode
 
@@ -176,6 +187,22 @@ def test_births_of_a_ghost_far_nearer_than_rounding_are_decided(depth, b):
         assert (points.complete, points.ghosts_complete) == (True, True)
         assert counts(points) == (1, ghosts)
         assert places(points)[1] == pytest.approx([-b / 1.5 + side * 10 ** (-depth / 2) / 1.5] * ghosts, rel=1e-5)
+
+
+def test_a_ghosts_passage_time_is_right_to_the_last_digit_of_its_bias():
+    """π/√(μa): at the fold 1.5·sech² = 1, so f = (b − b_c)/1.5 and ½f'' = 1.5·√⅓ whatever b is."""
+    exact, previous = fold(), math.inf
+    first = math.nextafter(float(exact.mid()), 1)
+    sources = []
+    for ulps in (1, 2, 3, 4, 5, 6, 7, 8, 12, 20, 40, 90, 250, 500, 5000):
+        b = first + (ulps - 1) * math.ulp(first)
+        (ghost,) = find_slow_points(network(1.5, 1.0, b)).ghosts
+        expected = arb.pi() / ((arb(b) - exact) * arb(3).rsqrt()).sqrt()
+        assert ghost.passage_time == pytest.approx(float(expected), rel=0.01)
+        assert ghost.passage_time < previous
+        previous = ghost.passage_time
+        sources.append(ghost.passage_from)
+    assert (sources[0], sources[-1]) == (PassageFrom.ESTIMATE, PassageFrom.PAIR)
 
 
 @pytest.mark.parametrize("exponent", [-2, -5, -8, -11, -13, -14, -15])

@@ -10,6 +10,8 @@ from dynaghost.slowpoints.records import PassageFrom
 from dynaghost.systems.base import Array, ScalarSystem, Time
 from dynaghost.systems.low_rank import RankOneCircuit
 
+# Below so many roundings of the terms of f, |f| is too small for the evaluated f to have the pair's roots.
+_NOISE = 256 * 2.0**-53
 # Newton starts over so many octaves of the ghost's width, straight above it and to both sides.
 _FAN = np.array([complex(side * y, y) for y in (1.0, 0.5, 0.25, 0.125) for side in (0.0, -0.5, 0.5)])
 
@@ -108,9 +110,16 @@ def passage(
     system: ScalarSystem, x: float, value: float, curvature: float
 ) -> tuple[complex | None, float, PassageFrom]:
     """The pair of a ghost at `x` with f = `value` and ½f'' = `curvature`, its passage time, and its source."""
-    found = pair_near(system, x, math.sqrt(abs(value) / abs(curvature)))
+    # A root of the evaluated f is noise then, and away from a cusp the quadratic estimate is all but exact.
+    faint = isinstance(system, RankOneCircuit) and abs(value) < _NOISE * _size(system, x)
+    found = None if faint else pair_near(system, x, math.sqrt(abs(value) / abs(curvature)))
     if found is None:
         estimate = estimated_passage_time(value, curvature, system.time, system.leak)
         return None, estimate, PassageFrom.ESTIMATE
     z, eigenvalue = found
     return z, passage_time(eigenvalue, system.time, system.leak), PassageFrom.PAIR
+
+
+def _size(circuit: RankOneCircuit, x: float) -> float:
+    """|κ| + Σ|nᵢ|, which bounds the terms of f."""
+    return abs(x) + float(np.abs(circuit.weights[1]).sum())
