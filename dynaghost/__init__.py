@@ -25,6 +25,8 @@ _HOMES = {
     "Ghost": "slowpoints.records",
     "SlowPoints": "slowpoints.records",
     "Certificate": "slowpoints.records",
+    "GRU": "systems.gated",
+    "LSTM": "systems.gated",
     "LeakyRNN": "systems.recurrent",
     "LowRankRNN": "systems.low_rank",
     "RankOneRNN": "systems.low_rank",
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from dynaghost.slowpoints.records import SlowPoints as SlowPoints
     from dynaghost.systems.base import ScalarSystem as ScalarSystem
     from dynaghost.systems.base import System as System
+    from dynaghost.systems.gated import GRU as GRU
+    from dynaghost.systems.gated import LSTM as LSTM
     from dynaghost.systems.low_rank import LowRankRNN as LowRankRNN
     from dynaghost.systems.low_rank import RankOneRNN as RankOneRNN
     from dynaghost.systems.recurrent import LeakyRNN as LeakyRNN

@@ -44,12 +44,28 @@ LEAKY = {
     for activation in ("tanh", "sigmoid", "softplus", "relu", "leaky_relu")
     for form in ("rate", "current")
 }
+
+
+def gated(kind, layers, units=3, inputs=2):
+    gates = {dg.GRU: 3, dg.LSTM: 4}[kind] * units
+    numbers = MORE_NUMBERS
+    return kind(
+        [numbers.normal(size=(gates, units)) for _ in range(layers)],
+        [numbers.normal(size=(gates, units if k else inputs)) for k in range(layers)],
+        bias_hh=[numbers.normal(size=gates) for _ in range(layers)],
+        bias_ih=[numbers.normal(size=gates) for _ in range(layers)],
+        inputs=numbers.normal(size=inputs),
+    )
+
+
+GATED = {f"{kind.__name__}, {layers} layers": gated(kind, layers) for kind in (dg.GRU, dg.LSTM) for layers in (1, 3)}
 NETWORKS |= {f"rank one, {form} form": rank_one(form) for form in ("rate", "current")}
 SYSTEMS = {
     "saddle-node, r > 0": SaddleNode(0.3),
     "saddle-node, r < 0": SaddleNode(-0.7, leak=0.1, time="map"),
     **NETWORKS,
     **LEAKY,
+    **GATED,
     **{f"circuit of {name}": network.latent() for name, network in NETWORKS.items()},
 }
 SCALAR = {name: system for name, system in SYSTEMS.items() if isinstance(system, ScalarSystem)}

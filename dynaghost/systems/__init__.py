@@ -2,11 +2,14 @@
 
 from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import ScalarSystem, System, Time
+from dynaghost.systems.gated import GRU, LSTM
 from dynaghost.systems.low_rank import Form, LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
 from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.systems.toy import SaddleNode, critical_rate, optimal_r
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Activation",
     "Form",
     "LatentCircuit",

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dynaghost.errors import DynaghostError
-from dynaghost.systems.activation import TANH_SECOND, TANH_STEEPEST, Activation, Curve
+from dynaghost.systems.activation import Activation, Curve
 from dynaghost.systems.base import Array, System, Time, checked_leak, checked_time, finite
+from dynaghost.systems.bounds import UP, bend_bound, upper_norm
 from dynaghost.systems.low_rank import Form
-from dynaghost.systems.rounding import SIGMOID_SECOND, Bounded, enclosure, tanh_pair, upper_norm
-
-_UP = 1 + 1e-9  # for bounds that are sums and products of a few thousand positive numbers
+from dynaghost.systems.rounding import Bounded, enclosure
 
 
 class LeakyRNN(System):
@@ -137,12 +136,12 @@ class LeakyRNN(System):
         weights dᵢ², which add up to 1: at most maxᵢ cᵢ‖W_·ᵢ‖. For a ReLU it is 0, or ∞ if the ball meets a kink.
         """
         rate = self.form is Form.RATE
-        rows = np.linalg.norm(self.W, axis=1 if rate else 0) * _UP + 1e-150
+        rows = np.linalg.norm(self.W, axis=1 if rate else 0) * UP + 1e-150
         mid, rad = enclosure(self._argument, np.asarray(x, dtype=float).reshape(self.dim))
-        c = bend_bound(self.curve, mid, (rad + radius * (rows if rate else 1.0)) * _UP)
+        c = bend_bound(self.curve, mid, (rad + radius * (rows if rate else 1.0)) * UP)
         if not np.all(np.isfinite(c)):
             return math.inf
-        return float((c * rows).max() * (self.norm if rate else 1.0) * _UP)
+        return float((c * rows).max() * (self.norm if rate else 1.0) * UP)
 
     def f_enclosure(self, x: Array) -> tuple[Array, Array]:
         return enclosure(self._f, x)
@@ -166,8 +165,8 @@ class LeakyRNN(System):
         if rates is None or self.form is Form.RATE:
             return rates
         middle, half = 0.5 * (rates[0] + rates[1]), 0.5 * (rates[1] - rates[0])
-        mid, rad = enclosure(lambda x: Bounded(x.mid, half * _UP) @ self.W.T + self.b, middle)
-        return mid - rad * _UP, mid + rad * _UP
+        mid, rad = enclosure(lambda x: Bounded(x.mid, half * UP) @ self.W.T + self.b, middle)
+        return mid - rad * UP, mid + rad * UP
 
     def _rate_box(self) -> tuple[Array, Array] | None:
         one = np.ones(self.dim)
@@ -185,35 +184,6 @@ class LeakyRNN(System):
     def _argument(self, x: Any) -> Any:
         """What φ is taken of."""
         return x @ self.W.T + self.b if self.form is Form.RATE else x
-
-
-def bend_bound(curve: Curve, mid: Array, rad: Array) -> Array:
-    """Upper bounds on |φ''| over mid ± rad, elementwise; ∞ across a kink.
-
-    σ'' = tanh''(u/2)/8 and softplus'' = sech²(u/2)/4; |tanh''| = 2|tanh|·sech² rises up to |u| = artanh(1/√3) and falls
-    beyond, sech² falls.
-
-    Examples
-    --------
-    >>> bend_bound(Curve(Activation.TANH), np.array([0.0, 5.0]), np.array([10.0, 0.5])).round(4).tolist()
-    [0.7698, 0.001]
-    """
-    if curve.kind.piecewise:
-        return np.where(np.abs(mid) > rad, 0.0, np.inf)
-    half = 1.0 if curve.kind is Activation.TANH else 0.5
-    nearest, farthest = half * np.maximum(np.abs(mid) - rad * _UP, 0.0), half * (np.abs(mid) + rad * _UP)
-    t, s = tanh_pair(nearest)
-    if curve.kind is Activation.SOFTPLUS:
-        return 0.25 * s * _UP + 1e-300
-    rising, falling = _steepness(farthest), 2 * t * s * _UP + 1e-300
-    near = np.where(nearest > TANH_STEEPEST * _UP, falling, np.where(farthest * _UP < TANH_STEEPEST, rising, np.inf))
-    bound = np.minimum(near, TANH_SECOND)
-    return bound if curve.kind is Activation.TANH else np.minimum(bound / 8 * _UP, SIGMOID_SECOND)
-
-
-def _steepness(u: Array) -> Array:
-    t, s = tanh_pair(u)
-    return 2 * t * s * _UP + 1e-300
 
 
 def _curve(activation: str, negative_slope: float) -> Curve:

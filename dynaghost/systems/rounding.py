@@ -3,7 +3,7 @@
 Let u = 2⁻⁵³. For a float result each of +, −, · rounds by at most u times its size, · by 2⁻¹⁰⁷⁵ more where it
 underflows. A sum of n products rounds, in any order and with or without fused steps, by at most nu/(1 − nu)·Σ|terms|
 (and n·2⁻¹⁰⁷⁵). Elementary functions are those of `kernels.elementary`, whose error is proved; the C library's is not.
-Bounds are sums of products of numbers ≥ 0: a relative rounding of a few u, paid by the factor `_GROW`, and `_TINY` is
+Bounds are sums of products of numbers ≥ 0: a relative rounding of a few u, paid by the factor `_GROW`, and `TINY` is
 far above all that can underflow.
 """
 
@@ -18,8 +18,8 @@ from dynaghost.systems.activation import TANH_SECOND, Activation, Curve
 Array = NDArray[Any]
 
 UNIT = 2.0**-53
+TINY = 2.0**-1000
 _GROW = 1 + 2.0**-48
-_TINY = 2.0**-1000
 
 SIGMOID_SECOND = TANH_SECOND / 8
 """sup|σ''|, since σ(x) = ½ + ½ tanh(x/2)."""
@@ -84,13 +84,14 @@ class Bounded:
     __rmul__ = __mul__
 
     def __matmul__(self, other: Any) -> "Bounded":
-        """Over the last axis; `other` is a matrix, or a batch of them."""
+        """Over the last axis; `other` is a matrix, a batch of them, or a `Coupling`."""
+        other = getattr(other, "transposed", other)
         mid, rad = _parts(other)
         terms, size = self.mid.shape[-1], np.abs(self.mid)
         total = (self.rad + (terms + 2) * UNIT * size) @ np.abs(mid)
         if isinstance(other, Bounded):
             total = total + (size + self.rad) @ rad
-        return _bounded(self.mid @ mid, total * (1 + (2 * terms + 8) * UNIT) + terms * _TINY)
+        return _bounded(self.mid @ mid, total * (1 + (2 * terms + 8) * UNIT) + terms * TINY)
 
     def value_through(self, curve: Curve) -> "Bounded":
         """φ of it."""
@@ -116,60 +117,12 @@ def enclosure(function: Any, x: Array) -> tuple[Array, Array]:
     return result.mid, result.rad
 
 
-def upper_norm(W: Array) -> float:
-    """An upper bound on the spectral norm, proved, within about 2 % of it.
-
-    A₀ = WᵀW is symmetric, and so ‖A‖₂² = ‖A²‖₂: six squarings and then the Frobenius norm, which exceeds the spectral
-    norm by √n at most, lose n^(1/256). Each product's rounding is added in the Frobenius norm.
-
-    Parameters
-    ----------
-    W : ndarray (n, m)
-
-    Examples
-    --------
-    >>> 5.0 <= upper_norm(np.array([[3.0, 0.0], [0.0, 5.0]])) < 5.1
-    True
-    """
-    scale = float(np.abs(W).max(initial=0.0))
-    if scale == 0:
-        return 0.0
-    if not scale < 1e300:
-        return float("inf")
-    # Powers of two: exact but for what underflows, which _TINY covers.
-    scale = 2.0 ** np.ceil(np.log2(scale))
-    return float(scale * np.sqrt(_gram_norm(W / scale, 6)) * (1 + 1e-12))
-
-
-def _gram_norm(W: Array, squarings: int) -> float:
-    """An upper bound on ‖WᵀW‖₂ for |W| ≤ 1."""
-    A, error = W.T @ W, _product_error(W)
-    A = np.triu(A) + np.triu(A, 1).T
-    if squarings == 0:
-        return _frobenius(A) + error
-    size = _frobenius(A)
-    if size == 0:
-        return error
-    scale = 2.0 ** np.ceil(np.log2(size))
-    return float(scale * np.sqrt(_gram_norm(A / scale, squarings - 1)) * (1 + 8 * UNIT) + error)
-
-
-def _product_error(W: Array) -> float:
-    """On ‖fl(WᵀW) − WᵀW‖ in the Frobenius norm, by n·u·‖W‖²."""
-    terms = len(W)
-    return (terms + 2) * UNIT * _frobenius(W) ** 2 * (1 + 1e-12) + W.size * _TINY
-
-
-def _frobenius(A: Array) -> float:
-    return float(np.linalg.norm(A) * (1 + (A.size + 8) * UNIT)) + _TINY
-
-
 def _parts(other: Any) -> tuple[Any, Any]:
     return (other.mid, other.rad) if isinstance(other, Bounded) else (other, 0.0)
 
 
 def _bounded(mid: Array, rad: Array) -> Bounded:
-    return _outside_in(mid, rad * _GROW + _TINY)
+    return _outside_in(mid, rad * _GROW + TINY)
 
 
 def _outside_in(mid: Array, rad: Array) -> Bounded:
@@ -210,7 +163,7 @@ def _grown(slope: Array, r: Array, rate: float, most: float) -> Array:
 
 def _tanh_value(mid: Array, r: Array, _: float) -> tuple[Array, Array]:
     t, s = tanh_pair(mid)
-    rad = (_TANH * np.abs(t) + _times(r, _grown(s, r, 2.0, 1.0))) * _GROW + _TINY
+    rad = (_TANH * np.abs(t) + _times(r, _grown(s, r, 2.0, 1.0))) * _GROW + TINY
     return t, np.minimum(rad, 1 + np.abs(t))
 
 
@@ -258,7 +211,7 @@ def _softplus_slope(mid: Array, r: Array, _: float) -> tuple[Array, Array]:
 
 def _piece_value(mid: Array, r: Array, less: float) -> tuple[Array, Array]:
     value = np.where(mid > 0, mid, less * mid)
-    return value, (max(1.0, abs(less)) * r + UNIT * np.abs(value)) * _GROW + _TINY
+    return value, (max(1.0, abs(less)) * r + UNIT * np.abs(value)) * _GROW + TINY
 
 
 def _piece_slope(mid: Array, r: Array, less: float) -> tuple[Array, Array]:

@@ -1,0 +1,261 @@
+"""GRU and LSTM, of one layer or a stack, under a constant input, as one map x ← F(x); f(x) = F(x) − x.
+
+The formulas, gate orders and both biases are torch's. In a stack, layer k reads the *new* state of layer k − 1.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dynaghost.errors import DynaghostError
+from dynaghost.systems.base import Array, System, Time, checked_leak, checked_time, finite
+from dynaghost.systems.bounds import UP, Reach, join
+from dynaghost.systems.cells import Cell, GRUCell, LSTMCell
+from dynaghost.systems.jets import Jet
+from dynaghost.systems.rounding import Bounded, enclosure
+
+PerLayer = ArrayLike | Sequence[ArrayLike]
+
+
+class Gated(System):
+    """What `GRU` and `LSTM` have in common: layers in a row, each with its part of the state."""
+
+    enclosing = True
+    kind: type[Cell]
+
+    def __init__(
+        self,
+        weight_hh: PerLayer,
+        weight_ih: PerLayer | None = None,
+        *,
+        bias_hh: PerLayer | None = None,
+        bias_ih: PerLayer | None = None,
+        inputs: ArrayLike | None = None,
+        leak: float | None = 1.0,
+        time: str = Time.MAP,
+    ) -> None:
+        self.cells = _cells(self.kind, weight_hh, weight_ih, bias_hh, bias_ih)
+        self.time, self.leak = checked_time(time), checked_leak(leak)
+        if self.time is Time.MAP and self.leak is None:
+            raise DynaghostError("leak: expected a number for time='map', whose multipliers are 1 + leak·λ, got None")
+        self.inputs = _constant(inputs, self.cells[0].inputs)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.drive = finite("weight_ih·inputs + bias_ih", self.cells[0].drive(self.inputs))
+        ends = np.cumsum([cell.size for cell in self.cells])
+        self.spans = [slice(int(end) - cell.size, int(end)) for cell, end in zip(self.cells, ends, strict=True)]
+        self.dim = int(ends[-1])
+
+    def __repr__(self) -> str:
+        units = ", ".join(str(cell.hidden) for cell in self.cells)
+        return f"{type(self).__name__}(units={units}, dim={self.dim}, time={self.time})"
+
+    @property
+    def metric(self) -> Array:  # type: ignore[override]
+        return np.eye(self.dim)
+
+    def f(self, x: Array) -> Array:
+        return self._f(np.asarray(x))
+
+    def jacobian(self, x: Array) -> Array:
+        return self._jacobian(np.asarray(x))
+
+    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
+        return self._f(Jet.of(np.asarray(x), np.asarray(u), np.asarray(v))).duv
+
+    def second_derivative_bound(self, x: Array, radius: float) -> float:
+        """An upper bound on |D²f(y)(d, d)|, |d| = 1, |y − x| ≤ radius, by chain and product rules (`Reach`)."""
+        with np.errstate(all="ignore"):
+            bound = self._f(Reach.of(np.asarray(x, dtype=float).reshape(self.dim), float(radius))).bend * UP
+        return float(bound) if np.isfinite(bound) else float("inf")
+
+    def f_enclosure(self, x: Array) -> tuple[Array, Array]:
+        return enclosure(self._f, x)
+
+    def jacobian_enclosure(self, x: Array) -> tuple[Array, Array]:
+        return enclosure(self._jacobian, x)
+
+    def fixed_point_box(self) -> tuple[Array, Array] | None:
+        """|h| < 1, and for an LSTM c = i·g/(1 − f) with the gates bounded over |h| ≤ 1."""
+        drive, ends = Bounded(self.drive, np.zeros_like(self.drive)), []
+        for k, cell in enumerate(self.cells):
+            if k:
+                drive = cell.drive(Bounded(np.zeros(cell.inputs), np.ones(cell.inputs)))
+            ends.append(cell.box(drive))
+        lower, upper = (np.concatenate([end[side] for end in ends]) for side in (0, 1))
+        return (lower, upper) if np.all(np.isfinite(upper - lower)) else None
+
+    def _f(self, x: Any) -> Any:
+        changes: list[Any] = []
+        drive: Any = self.drive
+        new: Any = None
+        for cell, span in zip(self.cells, self.spans, strict=True):
+            if changes:
+                drive = cell.drive(new)
+            state = x[..., span]
+            changes.append(cell.change(state, drive))
+            new = state[..., : cell.hidden] + changes[-1][..., : cell.hidden]
+        return changes[0] if len(changes) == 1 else join(changes)
+
+    def _jacobian(self, x: Any) -> Any:
+        if len(self.cells) == 1:
+            return self.cells[0].slopes(x, self.drive, False)[0]
+        blocks: list[Any] = []
+        drive: Any = self.drive
+        new: Any = None
+        new_slope: Any = None
+        for k, (cell, span) in enumerate(zip(self.cells, self.spans, strict=True)):
+            if k:
+                drive = cell.drive(new)
+            state = x[..., span]
+            own, by_input = cell.slopes(state, drive, k > 0)
+            row = join([by_input @ new_slope, own]) if k else own
+            blocks.append(join([row, _zeros(row, self.dim - span.stop)]))
+            new = state[..., : cell.hidden] + cell.change(state, drive)[..., : cell.hidden]
+            new_slope = _plus_state(row[..., : cell.hidden, :], span.start)
+        return join(blocks, -2)
+
+    def _split(self, x: Array) -> list[Array]:
+        return [np.asarray(x)[..., span] for span in self.spans]
+
+
+class GRU(Gated):
+    """h ← (1 − z)·n + z·h, torch's GRU: r and z sigmoid gates, n = tanh(W_in x + b_in + r·(W_hn h + b_hn)).
+
+    Keras' GRU with `reset_after` is the same with its gates z, r, h put in the order r, z, n.
+
+    Parameters
+    ----------
+    weight_hh : array (3·hidden, hidden), or a list of them, one a layer
+        Gates in the order r, z, n.
+    weight_ih : array (3·hidden, inputs), or a list
+        Optional for the first layer, if there are no inputs; a further layer reads the state of the one before.
+    bias_hh, bias_ih : array (3·hidden,), or a list
+        0 where not given. They add up but for n, where bias_hh stands inside the product with r.
+    inputs : array (inputs,)
+        The constant input; 0 by default. What it adds to the gates, weight_ih·inputs + bias_ih, is rounded once to
+        float64 and exact from there on.
+    leak, time
+        A GRU is a map with leak 1; other leaks and the flow ẋ = F(x) − x have the same fixed points.
+
+    Raises
+    ------
+    DynaghostError
+        If shapes disagree or a weight is not finite.
+
+    Examples
+    --------
+    >>> unit = GRU([[0.0], [0.0], [3.0]])
+    >>> unit.f(np.array([0.0])).tolist(), unit.dim
+    ([0.0], 1)
+    >>> round(float(unit.jacobian(np.array([0.0]))[0, 0]), 6)
+    0.25
+    """
+
+    kind = GRUCell
+
+    def hidden_states(self, x: Array) -> list[Array]:
+        """h of each layer, (..., dim) → a list of (..., hidden)."""
+        return self._split(x)
+
+
+class LSTM(Gated):
+    """c ← f·c + i·g, h ← o·tanh(c), torch's LSTM; the state is (h, c), in a stack (h₀, c₀, h₁, c₁, …).
+
+    Parameters
+    ----------
+    weight_hh : array (4·hidden, hidden), or a list of them, one a layer
+        Gates in the order i, f, g, o.
+    weight_ih : array (4·hidden, inputs), or a list
+    bias_hh, bias_ih : array (4·hidden,), or a list
+    inputs, leak, time
+        As for `GRU`.
+
+    Raises
+    ------
+    DynaghostError
+        If shapes disagree or a weight is not finite.
+
+    Examples
+    --------
+    >>> unit = LSTM([[0.0], [0.0], [2.0], [0.0]])
+    >>> unit.dim, unit.f(np.array([0.0, 1.0])).round(6).tolist()
+    (2, [0.231059, -0.5])
+    """
+
+    kind = LSTMCell
+
+    def hidden_states(self, x: Array) -> list[Array]:
+        """h of each layer, (..., dim) → a list of (..., hidden)."""
+        return [state[..., : cell.hidden] for state, cell in zip(self._split(x), self.cells, strict=True)]
+
+    def cell_states(self, x: Array) -> list[Array]:
+        """c of each layer, (..., dim) → a list of (..., hidden)."""
+        return [state[..., cell.hidden :] for state, cell in zip(self._split(x), self.cells, strict=True)]
+
+
+def _zeros(row: Any, width: int) -> Any:
+    """Columns of zeros beside a block, of its kind of number."""
+    shape = (*row.shape[:-1], width)
+    if isinstance(row, Bounded):
+        return Bounded(np.zeros(shape), np.zeros(shape))
+    return np.zeros(shape, dtype=row.dtype if row.dtype != object else float)
+
+
+def _plus_state(change: Any, start: int) -> Any:
+    """The Jacobian of the new hidden state: the change's plus that of h itself, which begins at column `start`."""
+    units, columns = change.shape[-2:]
+    return change + np.eye(units, columns, k=start)
+
+
+def _cells(kind: type[Cell], weight_hh: Any, weight_ih: Any, bias_hh: Any, bias_ih: Any) -> list[Cell]:
+    """The layers, once every shape has been found right."""
+    matrices = _per_layer("weight_hh", weight_hh, 2)
+    count = len(matrices)
+    into, hh, ih = (
+        _per_layer(name, value, ndim, count)
+        for name, value, ndim in (("weight_ih", weight_ih, 2), ("bias_hh", bias_hh, 1), ("bias_ih", bias_ih, 1))
+    )
+    cells: list[Cell] = []
+    for k, W in enumerate(matrices):
+        if W.shape != (kind.gates * W.shape[1], W.shape[1]) or not W.size:
+            raise DynaghostError(f"weight_hh: expected shape ({kind.gates}·hidden, hidden) in layer {k}, got {W.shape}")
+        if k and not into:
+            raise DynaghostError(f"weight_ih: expected one matrix a layer for {count} layers, got None")
+        rows, read = len(W), cells[-1].hidden if k else None
+        W_in = into[k] if into else np.zeros((rows, 0))
+        if len(W_in) != rows or read not in (None, W_in.shape[1]):
+            raise DynaghostError(
+                f"weight_ih: expected shape ({rows}, {read or 'inputs'}) in layer {k}, got {W_in.shape}"
+            )
+        cells.append(kind(W, W_in, _bias("bias_hh", hh, k, rows), _bias("bias_ih", ih, k, rows)))
+    return cells
+
+
+def _per_layer(name: str, value: Any, ndim: int, count: int | None = None) -> list[Array]:
+    """The arrays of every layer, from a list of them or from the array of a single layer."""
+    if value is None:
+        return []
+    several = isinstance(value, list | tuple) and len(value) > 0 and np.ndim(value[0]) == ndim
+    arrays = [finite(name, one, ndim=ndim) for one in (value if several else [value])]
+    if count not in (None, len(arrays)):
+        raise DynaghostError(f"{name}: expected one array for each of {count} layers, got {len(arrays)}")
+    return arrays
+
+
+def _bias(name: str, arrays: list[Array], layer: int, size: int) -> Array:
+    bias = arrays[layer] if arrays else np.zeros(size)
+    if bias.shape != (size,):
+        raise DynaghostError(f"{name}: expected shape ({size},) in layer {layer}, got {bias.shape}")
+    return bias
+
+
+def _constant(inputs: ArrayLike | None, size: int) -> Array:
+    """The input, zeros by default."""
+    if inputs is None:
+        return np.zeros(size)
+    vector = finite("inputs", inputs, ndim=1)
+    if vector.shape != (size,):
+        raise DynaghostError(f"inputs: expected {size} number(s), got an array of shape {vector.shape}")
+    return vector
