@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dynaghost.systems.activation import SIGMOID, TANH
+from dynaghost.systems.activation import SIGMOID, TANH, Curve
 from dynaghost.systems.base import Array
 from dynaghost.systems.bounds import Coupling, join
 from dynaghost.systems.rounding import Bounded
@@ -120,11 +120,11 @@ class LSTMCell(Cell):
     def box(self, drive: Bounded) -> tuple[Array, Array]:
         # c·(1 − f) = i·g and h = o·tanh(c), with the gates where |h| ≤ 1 lets them be.
         i, f, g, _ = self._arguments(Bounded(np.zeros(self.hidden), np.ones(self.hidden)), drive)
-        kept, most = SIGMOID(-f), _upper(SIGMOID(i))
+        least = _ends(SIGMOID, -f)[0]
         with np.errstate(divide="ignore", over="ignore"):
-            reach = most / np.maximum(kept.mid - kept.rad, 0.0) * (1 + 1e-9)
-        value = TANH(g)
-        low, high = np.minimum(value.mid - value.rad, 0.0), np.maximum(value.mid + value.rad, 0.0)
+            reach = _ends(SIGMOID, i)[1] / np.maximum(least, 0.0) * (1 + 1e-9)
+        low, high = _ends(TANH, g)
+        low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
         one = np.ones(self.hidden)
         return np.concatenate([-one, low * reach]), np.concatenate([one, high * reach])
 
@@ -178,5 +178,10 @@ def diagonal(d: Any) -> Any:
     return d[..., None] * np.eye(d.shape[-1])
 
 
-def _upper(x: Bounded) -> Array:
-    return x.mid + x.rad
+def _ends(curve: Curve, u: Bounded) -> tuple[Array, Array]:
+    """Bounds on an increasing φ over u: a wide argument goes through its ends."""
+    low, high = (
+        curve(Bounded(end, np.zeros_like(end)))
+        for end in (np.nextafter(u.mid - u.rad, -np.inf), np.nextafter(u.mid + u.rad, np.inf))
+    )
+    return low.mid - low.rad, high.mid + high.rad
