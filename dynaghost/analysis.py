@@ -11,7 +11,7 @@ import numpy as np
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
-from dynaghost.errors import DynaghostError
+from dynaghost.errors import DynaghostError, counted
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
@@ -151,9 +151,8 @@ def _with_notes(description: Description, notes: tuple[str, ...]) -> Description
 
 def _rank_one(system: LowRankRNN, file: str) -> LowRankRNN:
     if not isinstance(system.latent(), RankOneCircuit):
-        raise DynaghostError(
-            f"{file}: expected a network of rank one in this version, got rank {system.rank} of {system.dim} units"
-        )
+        size = f"rank {system.rank} of {counted(system.dim, 'unit')}"
+        raise DynaghostError(f"{file}: expected a network of rank one in this version, got {size}")
     return system
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from dynaghost.errors import DynaghostError
+from dynaghost.errors import DynaghostError, counted
 from dynaghost.version import VERSION
 
 _EPILOG = (
@@ -61,7 +61,8 @@ _TRIAL_OPTIONS = (
 )
 _RUN_OPTIONS = (
     click.option("--metrics", type=click.Path(exists=True, dir_okay=False), help="Table of losses by epoch or step."),
-    click.option("--axis", type=click.Choice(["epoch", "step"]), help="What the checkpoints count."),
+    click.option("--no-metrics", is_flag=True, help="Without a table of losses, though one is there."),
+    click.option("--axis", type=click.Choice(["epoch", "step"]), help="What the checkpoints count, whatever they say."),
     click.option("--pattern", help='Which files of the folder, such as "seed3/*.pt".'),
     click.option("--every", type=click.IntRange(1), help="Analyze every K-th checkpoint."),
     click.option("--from", "start", type=int, metavar="STEP", help="From this step on."),
@@ -246,7 +247,7 @@ def sweep(out: str, seeds: str, rates: str, ranks: str, confidences: str, delays
             n_jobs=options["jobs"],
             progress=lambda done, _: progress(done),
         )
-    click.echo(f"{len(found.rows)} runs in {out}")
+    click.echo(f"{counted(len(found.rows), 'run')} in {out}")
 
 
 def _numbers(text: str, option: str) -> list[float]:
@@ -277,8 +278,11 @@ def info() -> None:
 def _load(folder: str, options: dict[str, Any]) -> Any:
     from dynaghost.checkpoints.run import load_run
 
-    reading = {name: options[name] for name in ("metrics", "axis", "pattern")}
+    if options["metrics"] and options["no_metrics"]:
+        raise click.BadParameter("expected one of --metrics and --no-metrics, got both", param_hint="--no-metrics")
+    metrics = False if options["no_metrics"] else options["metrics"]
     trial = {name: options[name] for name in ("trial_steps", "delay", "threshold")}
+    reading = {"metrics": metrics, "axis": options["axis"], "pattern": options["pattern"]}
     run = load_run(folder, **reading, **_model(options), **trial, x0=_initial_state(options["x0"]))
     chosen = {name: options[name] for name in ("every", "start", "stop")}
     return run.select(**chosen) if any(value is not None for value in chosen.values()) else run

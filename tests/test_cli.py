@@ -217,6 +217,18 @@ def test_checkpoints_are_chosen(dynaghost, bare, tmp_path, options, steps):
     assert [checkpoint["step"] for checkpoint in written(tmp_path)["checkpoints"]] == steps
 
 
+def test_a_table_that_counts_something_else_has_a_way_through(dynaghost, tmp_path):
+    run = folder(tmp_path / "run")
+    (run / "metrics.csv").write_text("step,loss\n5000,1.0\n5300,0.5\n")
+    status, _, err = dynaghost("analyze", run, "--out", tmp_path / "a")
+    assert (status, "--axis" in err, "--no-metrics" in err) == (1, True, True)
+    assert dynaghost("analyze", run, "--no-metrics", "--out", tmp_path / "a")[0] == 0
+    assert dynaghost("analyze", run, "--axis", "step", "--out", tmp_path / "b")[0] == 0
+    found = [{c["step"]: c["loss"] for c in written(tmp_path / out)["checkpoints"]} for out in "ab"]
+    assert [one[5000] for one in found] == [None, 1.0]
+    assert [written(tmp_path / out)["run"]["axis"] for out in "ab"] == ["epoch", "step"]
+
+
 def test_jobs_change_nothing(dynaghost, tmp_path):
     for jobs in ("1", "2"):
         assert dynaghost("analyze", DATA / "fig3b_stuck", "--jobs", jobs, "--out", tmp_path / jobs)[0] == 0
@@ -272,6 +284,7 @@ def test_input_of_no_use_ends_with_1_and_its_name(dynaghost, tmp_path, arguments
         ("analyze", DATA, "--form", "square"),
         ("analyze", DATA, "--jobs", "0"),
         ("analyze", DATA, "--every", "0"),
+        ("analyze", DATA, "--metrics", DATA / "fig3b_stuck" / "metrics.csv", "--no-metrics"),
         ("analyze", DATA, "--x0", "minus"),
         ("analyze", DATA, "--map", "m=a,q=b"),
         ("analyze", DATA, "--unknown"),

@@ -105,6 +105,27 @@ def test_steps_are_preferred_and_a_constant_is_no_index(tmp_path):
     assert load_run(tmp_path / "a", axis="epoch").axis == "epoch"
 
 
+def test_who_says_what_is_counted_is_believed(tmp_path):
+    """A table that counts steps beside names that say epochs: no guess, and every way out is named."""
+    write(tmp_path, ["epoch_0.npz", "epoch_10.npz", "epoch_20.npz"], epoch=lambda k: 10 * k)
+    (tmp_path / "metrics.csv").write_text("step,loss\n0,1.0\n10,0.5\n20,0.1\n")
+    with pytest.raises(CheckpointError, match=r"count epochs.*got step.*--axis.*--metrics.*--no-metrics"):
+        load_run(tmp_path)
+    counted = load_run(tmp_path, axis="step")
+    assert (counted.axis, steps(counted), counted.metrics.loss.tolist()) == ("step", [0, 10, 20], [1.0, 0.5, 0.1])
+    assert any("'epoch' is taken to count steps" in note for note in counted.notes)
+    without = load_run(tmp_path, metrics=False)
+    assert (without.axis, steps(without), without.notes) == ("epoch", [0, 10, 20], ())
+    one = load_run(tmp_path, pattern="epoch_10.npz", axis="step", metrics=False)
+    assert (one.axis, steps(one)) == ("step", [10])
+
+
+def test_several_numbers_that_vary_are_not_chosen_from(tmp_path):
+    write(tmp_path, ["epoch_1_a4_b7.npz", "epoch_2_a5_b9.npz"])
+    with pytest.raises(CheckpointError, match=r"ambiguous.*--axis.*--pattern"):
+        load_run(tmp_path, axis="step")
+
+
 def test_several_checkpoints_an_epoch_are_told_apart_by_steps(tmp_path):
     names = ["epoch=0-step=4.ckpt", "epoch=0-step=8.ckpt", "epoch=1-step=12.ckpt"]
     assert steps(load_run(write(tmp_path, names, epoch=lambda k: k // 2))) == [4, 8, 12]
@@ -453,7 +474,7 @@ def test_selection_keeps_the_metrics(tmp_path):
     chosen = run.select(every=3, start=2, stop=8)
     assert steps(chosen) == [2, 5, 8]
     assert len(chosen.metrics) == 10
-    with pytest.raises(CheckpointError, match="got 0 to 9"):
+    with pytest.raises(CheckpointError, match=r"a checkpoint from 50 \(start.*got epochs 0 to 9"):
         run.select(start=50)
     with pytest.raises(CheckpointError, match="every"):
         run.select(every=0)

@@ -14,7 +14,7 @@ from dynaghost.checkpoints import metrics as tables
 from dynaghost.checkpoints.formats import Contents, Outline, from_mapping, outline, read_arrays, sniff
 from dynaghost.checkpoints.order import Entry, entry
 from dynaghost.checkpoints.settings import hyper_parameters, read_json
-from dynaghost.errors import CheckpointError
+from dynaghost.errors import CheckpointError, counted
 
 Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
 
@@ -110,7 +110,7 @@ def gather(source: Source, pattern: str | None) -> Files:
         raise CheckpointError("expected at least one checkpoint, got an empty list")
     if all(isinstance(item, str | PathLike) for _, item in items):
         named = {fspath(path): Path(path) for _, path in items}
-        files = _from_paths(named, (), f"a list of {len(named)} files", listed=True)
+        files = _from_paths(named, (), f"a list of {counted(len(named), 'file')}", listed=True)
         steps = {fspath(path): _step(step) for step, path in items} if isinstance(source, Mapping) else {}
         return dataclasses.replace(files, steps=steps)
     return _from_dicts(items, isinstance(source, Mapping))
@@ -188,7 +188,7 @@ def _from_dicts(items: list[tuple[Any, Any]], keyed: bool) -> Files:
         # Names given here hold no index: the list's order does.
         entries.append(entry(name, frozenset(shapes.items()), held.scalars, named=False))
     first = next(iter(contents))
-    source = f"{len(items)} dicts"
+    source = counted(len(items), "dict")
     return Files(source, entries, {}, contents, steps, hyper_parameters(contents[first].scalars, first), ())
 
 

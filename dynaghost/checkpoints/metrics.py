@@ -20,6 +20,10 @@ NAMES = ("metrics.csv", "metrics.jsonl", "metrics.npz", "trainer_state.json")
 STEP_NAMES = ("step", "global_step", "iteration", "iter")
 EPOCH_NAMES = ("epoch",)
 LOSS_NAMES = ("loss", "train_loss", "training_loss", "train/loss", "train_loss_step", "train_loss_epoch")
+_WAYS = (
+    "axis= or --axis says what the checkpoints count, metrics= or --metrics names another table, metrics=False or "
+    "--no-metrics does without"
+)
 GRADIENT_NAMES = ("grad_norm", "gradient_norm", "train/grad_norm")
 
 
@@ -95,8 +99,7 @@ def read_metrics(path: Path, axis: str) -> Metrics:
     if axis not in columns:
         raise CheckpointError(
             f"{path}: the checkpoints count {axis}s: expected a column {' or '.join(_axis_names(axis))}, "
-            f"got {', '.join(columns) or 'none that counts steps or epochs'} "
-            "(axis= chooses, metrics= names another file, metrics=False does without)"
+            f"got {', '.join(columns) or 'none that counts steps or epochs'} ({_WAYS})"
         )
     return Metrics.from_rows(_rows(path, axis), str(path))
 
@@ -226,7 +229,7 @@ def _value(record: Mapping[str, Any], name: str | None, path: Path, number: int)
 def _merge(before: tuple[Any, Any], after: tuple[Any, Any], step: float, source: str) -> tuple[Any, Any]:
     for a, b in zip(before, after, strict=True):
         if a is not None and b is not None and a != b and not (math.isnan(a) and math.isnan(b)):
-            raise CheckpointError(f"{source}: expected one value for step {step:g}, got {a} and {b}")
+            raise CheckpointError(f"{source}: expected one value for step {step:g}, got {a} and {b} ({_WAYS})")
     a, b = (b if a is None else a for a, b in zip(before, after, strict=True))
     return a, b
 

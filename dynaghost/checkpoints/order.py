@@ -1,7 +1,8 @@
 """Which checkpoint comes after which: what files say, else the one number in their names that varies.
 
 Optimizer steps completed are preferred as the axis; what a file says beats its name; only a number that varies among
-files of equal shapes can be the index (the 512 of rank1_512.pt is a size); an ambiguous order is refused.
+files of equal shapes can be the index (the 512 of rank1_512.pt is a size); an ambiguous order is refused. Who says what
+is counted is believed, even where the only number of the names has another word before it.
 """
 
 import re
@@ -11,10 +12,14 @@ from itertools import pairwise
 from typing import Any
 
 from dynaghost.checkpoints.metrics import EPOCH_NAMES, GRADIENT_NAMES, LOSS_NAMES, STEP_NAMES
-from dynaghost.errors import CheckpointError
+from dynaghost.errors import CheckpointError, counted
 
 _OTHER_STATE = {"optimizer", "optim", "scheduler", "scaler", "rng"}
 _COPIES = {"last", "best", "latest", "final"}
+_WAYS = (
+    "axis= or --axis says what is counted, pattern= or --pattern which files; the library takes a list of files in "
+    "order, too, or a mapping from step to file"
+)
 
 _VERSION = re.compile(r"-v\d+$")
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*$")
@@ -112,7 +117,8 @@ def arrange(
     digest : callable
         A digest of an entry's arrays, asked for only where two entries have one index.
     axis : {"step", "epoch"}, optional
-        What is to be counted; a number without a word counts it.
+        What is to be counted; a number without a word counts it, and where there is none, the only number of the names
+        that varies, whatever its word.
     prefer : {"step", "epoch"}, optional
         The same as a preference.
     listed : bool
@@ -143,8 +149,8 @@ def arrange(
             return ordered
     if listed and not refusals:
         numbers = tuple(range(len(kept)))
-        why = f"{len(kept)} checkpoints in the order of the list, which nothing in them contradicts: {_series(numbers)}"
-        return Ordered(numbers, tuple(kept), axis or prefer or "step", why, tuple(notes))
+        why = f"{counted(len(kept), 'checkpoint')} in the order of the list, which nothing in them contradicts"
+        return Ordered(numbers, tuple(kept), axis or prefer or "step", f"{why}: {_series(numbers)}", tuple(notes))
     raise _ambiguous(kept, axis, refusals)
 
 
@@ -153,7 +159,9 @@ def _networks(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     other = [one for one in entries if _words(one.file) & _OTHER_STATE]
     kept = [one for one in entries if not _words(one.file) & _OTHER_STATE]
     if not kept:
-        raise CheckpointError(f"expected at least one checkpoint of a network, got {len(entries)} other files")
+        raise CheckpointError(
+            f"expected at least one checkpoint of a network, got {counted(len(entries), 'other file')}"
+        )
     return kept, [f"{one.file} left out: the name says it holds an optimizer's or scheduler's state" for one in other]
 
 
@@ -165,12 +173,16 @@ def _one_group(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
     largest = max(groups.values(), key=len)
     others = [group for group in groups.values() if group is not largest]
     if others and (len(largest) == 1 or any(len(group) > 1 for group in others)):
-        examples = "; ".join(f"{group[0].file} and {len(group) - 1} more" for group in groups.values())
+        examples = "; ".join(f"{_group(group)}" for group in groups.values())
         raise CheckpointError(
             f"expected checkpoints of one network, got {len(groups)} groups of different shapes: {examples} "
-            "(pattern= or a list of files chooses)"
+            "(pattern= or --pattern chooses, and in the library a list of files)"
         )
     return largest, [f"{group[0].file} left out: its arrays have other shapes than the rest" for group in others]
+
+
+def _group(group: list[Entry]) -> str:
+    return group[0].file + (f" and {len(group) - 1} more" if len(group) > 1 else "")
 
 
 def _without_copies(entries: list[Entry]) -> tuple[list[Entry], list[str]]:
@@ -201,8 +213,11 @@ def _candidates(entries: list[Entry], axis: str | None, prefer: str | None, list
         )
         raise CheckpointError(
             f"the order is ambiguous: more than one number in the names varies ({shown}), such as {entries[0].file}: "
-            "pass a list of files in order, a mapping from step to file, or a pattern"
+            f"{_WAYS}"
         )
+    varying = [one for one in named if len(set(one.values)) > 1]
+    if axis is not None and not found and not unlabelled and len(varying) == 1:
+        return [_Index(axis, varying[0].where, varying[0].values)]
     return [*found, *unlabelled]
 
 
@@ -223,7 +238,7 @@ def _try(
     same = {digest(one) for _, one in present} if missing else set()
     lost = [one for one in missing if digest(one) not in same]
     if lost:
-        refusals.append(f"{lost[0].file} has no {_what(index)}, which {len(present)} others have")
+        refusals.append(f"{lost[0].file} has no {_what(index)}, which {_have(len(present))}")
         return None
     notes = [*notes, *(f"{one.file} left out: the same content as another checkpoint" for one in missing)]
     present.sort(key=lambda pair: (pair[0], len(pair[1].file), pair[1].file))
@@ -246,8 +261,8 @@ def _ordered(index: _Index, kept: list[tuple[int, Entry]], axis: str | None, not
     steps, entries = tuple(step for step, _ in kept), tuple(one for _, one in kept)
     counts = index.kind if index.kind != "number" else axis or "step"
     zero = ", counted from 0" if counts == "epoch" and steps[0] == 0 else ""
-    why = f"{len(steps)} checkpoints by {counts}{zero}, from {_source(index)}: {_series(steps)}"
-    return Ordered(steps, entries, counts, why, (*notes, *_disagreement(index, kept)))
+    why = f"{counted(len(steps), 'checkpoint')} by {counts}{zero}, from {_source(index)}: {_series(steps)}"
+    return Ordered(steps, entries, counts, why, (*notes, *_disagreement(index, kept), *_renamed(index)))
 
 
 def _disagreement(index: _Index, kept: list[tuple[int, Entry]]) -> list[str]:
@@ -261,10 +276,19 @@ def _disagreement(index: _Index, kept: list[tuple[int, Entry]]) -> list[str]:
     return []
 
 
+def _renamed(index: _Index) -> list[str]:
+    """A note where a number counts what its word does not say."""
+    if index.where == "inside" or _kind(index.where) in ("number", index.kind):
+        return []
+    return [f"the number after {_shown(index.where)!r} is taken to count {index.kind}s, as axis (--axis) says"]
+
+
 def _single(one: Entry, axis: str | None, notes: list[str]) -> Ordered:
     """One checkpoint: nothing varies, so only a number with a word counts."""
     named = {_kind(label): number for label, number in one.numbers.items() if _kind(label) != "number"}
     known = {**named, **one.inside}
+    if axis is not None and axis not in known and named:
+        known = {axis: next(iter(named.values()))}
     kinds = [kind for kind in ("step", "epoch") if kind in known and axis in (None, kind)]
     if not kinds:
         return Ordered(
@@ -276,14 +300,13 @@ def _single(one: Entry, axis: str | None, notes: list[str]) -> Ordered:
 
 
 def _ambiguous(entries: list[Entry], axis: str | None, refusals: list[str]) -> CheckpointError:
-    ways = "pass a list of files in order, a mapping from step to file, axis= or pattern="
     if refusals:
-        return CheckpointError(f"the order is ambiguous: {'; '.join(refusals)} ({ways})")
+        return CheckpointError(f"the order is ambiguous: {'; '.join(refusals)} ({_WAYS})")
     what = {None: "a step, epoch or number", "step": "a step or number", "epoch": "an epoch or number"}[axis]
     names = ", ".join(one.file for one in entries[:4])
     return CheckpointError(
         f"the order is ambiguous: expected {what} that varies, inside or in the names of {len(entries)} files, "
-        f"got none ({names}{', …' if len(entries) > 4 else ''}): {ways}"
+        f"got none ({names}{', …' if len(entries) > 4 else ''}): {_WAYS}"
     )
 
 
@@ -344,6 +367,10 @@ def _whole(value: float | None) -> int | None:
 
 def _what(index: _Index) -> str:
     return index.kind if index.where == "inside" else f"number after {_shown(index.where)!r} in the name"
+
+
+def _have(count: int) -> str:
+    return "another has" if count == 1 else f"{count} others have"
 
 
 def _source(index: _Index) -> str:

@@ -15,7 +15,7 @@ from dynaghost.checkpoints.gather import Checkpoint, Files, Source, array_digest
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
 from dynaghost.checkpoints.settings import Settings, initial_state, read_run_json, resolve
-from dynaghost.errors import CheckpointError
+from dynaghost.errors import CheckpointError, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,10 @@ class Run:
         kept = [c for c in self if (start is None or c.step >= start) and (stop is None or c.step <= stop)]
         if not kept:
             first, last = self.checkpoints[0].step, self.checkpoints[-1].step
+            span = " ".join(f"{word} {step}" for word, step in (("from", start), ("to", stop)) if step is not None)
             raise CheckpointError(
-                f"{self.source}: expected checkpoints from {self.axis} {start} to {stop}, got {first} to {last}"
+                f"{self.source}: expected a checkpoint {span} (start and stop, --from and --to), got {self.axis}s "
+                f"{first} to {last}"
             )
         return dataclasses.replace(self, checkpoints=tuple(kept[:: every or 1]))
 
@@ -116,7 +118,7 @@ def load_run(
         A .csv, .jsonl, .npz or trainer_state.json file; False for none. Without it, a table beside the checkpoints is
         read, else what the checkpoints themselves say.
     axis : {"epoch", "step"}, optional
-        What to count.
+        What to count; where neither files nor names say it by its word, the only number of the names that varies.
     pattern : str, optional
         Which files of the folder, such as "seed3/*.pt".
     mapping, transpose, form, scale, leak, time, x0, trial_steps, delay, threshold
@@ -177,7 +179,11 @@ def _order(files: Files, source: Source, axis: str | None, prefer: str | None) -
         counts = axis or prefer or "step"
         shown = ", ".join(map(str, steps if len(steps) < 7 else (*steps[:3], "…", *steps[-2:])))
         return Ordered(
-            steps, tuple(entries), counts, f"{len(steps)} checkpoints by {counts}, as the mapping says: {shown}", ()
+            steps,
+            tuple(entries),
+            counts,
+            f"{counted(len(steps), 'checkpoint')} by {counts}, as the mapping says: {shown}",
+            (),
         )
     listed = not isinstance(source, str | PathLike)
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dynaghost.errors import counted
 from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.events import Event, EventKind
@@ -51,8 +52,9 @@ def _points(findings: Findings) -> list[str]:
     carried = sum(at.cost.carried for at in findings.points)
     balls = sum(at.cost.ball_evaluations > 0 for at in findings.points)
     lines = [
-        f"{total} checkpoints, {len(points)} slow points, {proved} of them proved",
-        f"fixed points proved complete on the whole line at {complete} of {total} checkpoints, ghosts at {ghosts}",
+        f"{counted(total, 'checkpoint')}, {counted(len(points), 'slow point')}, {proved} of them proved",
+        "fixed points proved complete on the whole line at "
+        f"{complete} of {counted(total, 'checkpoint')}, ghosts at {ghosts}",
         f"certificates carried over at {carried}, searched at {total - carried - balls}, by ball arithmetic at {balls}",
     ]
     return [*lines, *_counts(findings)]
@@ -66,18 +68,14 @@ def _counts(findings: Findings) -> Iterator[str]:
         if i + 1 == len(shapes) or shapes[i + 1] != shape:
             first, last = findings.steps[begun], findings.steps[i]
             when = f"at {axis} {first}" if first == last else f"from {axis} {first} to {last}"
-            yield f"  {when}: {_number(shape[0], 'fixed point')}, {_number(shape[1], 'ghost')}"
+            yield f"  {when}: {counted(shape[0], 'fixed point')}, {counted(shape[1], 'ghost')}"
             begun = i + 1
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _events(findings: Findings) -> list[str]:
     if not findings.events:
         return ["no events"]
-    return [f"{_number(len(findings.events), 'event')}:", *(f"  {event_line(event)}" for event in findings.events)]
+    return [f"{counted(len(findings.events), 'event')}:", *(f"  {event_line(event)}" for event in findings.events)]
 
 
 def event_line(event: Event) -> str:
@@ -162,10 +160,10 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
 def _fixed_points(verdict: Verdict, before: int, after: int) -> str:
     sure = "proved complete" if verdict.grade is Grade.PROVED else "found, not proved complete"
     if verdict.verdict in (Answer.GHOST, Answer.NONE) and before != after:
-        return f"{before} → {_number(after, 'fixed point')}, {sure}; none within reach of the trial changes"
+        return f"{before} → {counted(after, 'fixed point')}, {sure}; none within reach of the trial changes"
     if verdict.verdict in (Answer.GHOST, Answer.NONE):
-        return f"{_number(before, 'fixed point')} throughout, {sure}; none is born, dies or changes stability"
-    return f"{before} → {_number(after, 'fixed point')}, {sure}"
+        return f"{counted(before, 'fixed point')} throughout, {sure}; none is born, dies or changes stability"
+    return f"{before} → {counted(after, 'fixed point')}, {sure}"
 
 
 def _change(times: Sequence[float | None]) -> str:
