@@ -344,3 +344,15 @@ def test_every_format_gives_the_same_answer(tmp_path, how):
     found = document(result)
     for part in ("points", "events", "verdicts"):
         assert found[part] == expected[part]
+
+
+def test_numbers_of_a_dataframe_are_numbers_where_they_are_missing(monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    one = analyze([{"m": [0.5], "n": [1.0], "b": [0.1]}]).to_dataframe()  # no ghost, so no passage time
+    two = analyze([{"m": [1.5], "n": [1.0], "b": [0.3]}]).to_dataframe()
+    assert (one.dtypes == two.dtypes).all()
+    assert {str(one[name].dtype) for name in ("speed", "passage_time", "radius")} == {"float64"}
+    assert {str(one[name].dtype) for name in ("step", "branch")} == {"int64"}
+    assert one["passage_time"].isna().all()
+    ghost = two[two["kind"] == "ghost"]
+    assert (len(ghost), ghost["passage_time"].notna().all(), isinstance(two, pandas.DataFrame)) == (1, True, True)

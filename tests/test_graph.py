@@ -144,6 +144,19 @@ def test_graphml_gives_the_flattened_graph_back(result, tmp_path):
     assert all(type(expected.nodes[n][k]) is type(value) for n, data in read.nodes.items() for k, value in data.items())
 
 
+def test_an_attribute_has_one_type_on_every_node_and_edge(result, tmp_path):
+    result.save(tmp_path)
+    read = nx.read_graphml(tmp_path / "graph.graphml")
+    kinds = {}
+    for data in [*read.nodes.values(), *read.edges.values()]:
+        for key, value in data.items():
+            kinds.setdefault(key, set()).add(type(value))
+    types = dict.fromkeys(("before", "after", "at", "place", "first", "last"), float) | {"branch": int}
+    assert kinds == {key: {types.get(key, str)} for key in kinds}
+    for node, data in read.nodes.items():
+        assert all(data[key] == result.graph.nodes[node][key] for key in types.keys() & data.keys())
+
+
 def test_lists_are_text_in_graphml(result):
     stream = io.BytesIO()
     write_graphml(result.graph, stream)

@@ -129,7 +129,7 @@ class Findings:
             yield from _point_rows(step, points, labels.roots + labels.ghosts)
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """One row a slow point and checkpoint.
+        """One row a slow point and checkpoint; NaN where a number is missing.
 
         Raises
         ------
@@ -140,7 +140,24 @@ class Findings:
             import pandas
         except ImportError as error:
             raise DynaghostError("to_dataframe: expected pandas, got none: pip install 'dynaghost[pandas]'") from error
-        return pandas.DataFrame(list(self.rows()))
+        rows = list(self.rows())
+        frame = pandas.DataFrame({name: [row[name] for row in rows] for name in _COLUMNS})
+        return frame.astype({name: kind for name, kind in _COLUMNS.items() if kind})
+
+
+# Columns of the table, and the types of the numbers: a column of Nones alone would be one of objects.
+_COLUMNS = {
+    "step": "int64",
+    "kind": "",
+    "x": "",
+    "branch": "int64",
+    "speed": "float64",
+    "stability": "",
+    "degenerate": "bool",
+    "passage_time": "float64",
+    "certificate": "",
+    "radius": "float64",
+}
 
 
 def _point_rows(step: int, points: SlowPoints, branches: tuple[int, ...]) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,10 @@ from dynaghost.trajectories.verdict import Verdict
 
 Graph: TypeAlias = "nx.DiGraph"
 
+# A step is an int of a checkpoint or a float of the loss curve; an event is at one κ, a segment at many.
+_FLOATS = ("before", "after", "at", "place", "first", "last")
+_TEXTS = ("x", "steps", "branches")
+
 
 def event_graph(
     branches: Sequence[Branch],
@@ -38,7 +42,7 @@ def event_graph(
         `first`, `last`, `steps`, `x`, `lost`) and `e5` (`kind` "event", `event`, `before`, `after`, `at`, `status`,
         `branches`, `place`). Edges with `relation`: `birth` (event → segment), `death` (segment → event),
         `continuation` and `becomes-ghost` (segment → event → segment), `crosses` and `captures` (event → segment),
-        `explains` (event → loss drop, with `verdict` and `grade`). Lists are also there as text, for GraphML.
+        `explains` (event → loss drop, with `verdict` and `grade`). `flattened` says what GraphML holds of it.
     """
     graph = nx.DiGraph()
     for event in events:
@@ -53,7 +57,12 @@ def event_graph(
 
 
 def flattened(graph: Graph) -> Graph:
-    """The same graph with attributes that GraphML can hold: lists as text, and nothing where there is None."""
+    """The same graph as GraphML can hold it: one type for each attribute, whatever the node.
+
+    `before`, `after`, `at`, `place`, `first` and `last` are floats; `x`, `steps` and `branches` are text, their numbers
+    separated by spaces; `branch` is an int, all others are text. Where a node has None, the attribute is
+    missing.
+    """
     plain = nx.DiGraph()
     for node, attributes in graph.nodes(data=True):
         plain.add_node(node, **_plain(attributes))
@@ -78,8 +87,13 @@ def from_node_link(data: dict[str, Any]) -> Graph:
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    texts = {key: " ".join(map(str, value)) for key, value in attributes.items() if isinstance(value, list)}
-    return {key: texts.get(key, value) for key, value in attributes.items() if value is not None}
+    return {key: _one_type(key, value) for key, value in attributes.items() if value is not None}
+
+
+def _one_type(key: str, value: Any) -> Any:
+    if key in _TEXTS:
+        return " ".join(map(str, value if isinstance(value, list) else [value]))
+    return float(value) if key in _FLOATS else value
 
 
 def _event_attributes(event: Event) -> dict[str, Any]:
