@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from dynaghost.checkpoints.cells import build, constant, listing, real
 from dynaghost.checkpoints.formats import from_mapping, read_arrays
-from dynaghost.checkpoints.settings import Settings, hyper_parameters, read_run_json, resolve
+from dynaghost.checkpoints.settings import Settings, hyper_parameters, initial_state, read_run_json, resolve
 from dynaghost.errors import CheckpointError, DynaghostError
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneRNN
@@ -26,7 +27,6 @@ _PREFIXES = ("module.", "_orig_mod.", "model.")
 # Names of m and n, and whether the file's W = (first)(second) acts on rows, r ← r W.
 _PAIRS = (("m", "n", False), ("M", "N", False), ("U", "V", False), ("S_l", "S_r", True))
 _BIASES = ("b", "bias", "b_rec", "W_in.bias")
-_FULL_RANK = ("weight_hh_l0", "weight_hh", "W_rec", "W_rec.weight", "W_hh", "W_hh.weight", "W", "J", "h2h.weight")
 _LOWRANK_INFERENCE = {"wi", "wo", "si", "so"}
 _WAYS_OUT = "name them with mapping {'m': NAME, 'n': NAME, 'b': NAME} (--map m=NAME,n=NAME,b=NAME)"
 
@@ -37,7 +37,7 @@ class Recognized:
 
     Attributes
     ----------
-    system : LowRankRNN
+    system : System
     equation : str
         What it iterates, with form, scale and leak.
     guess : str
@@ -46,21 +46,21 @@ class Recognized:
         What the weights do not tell and was assumed.
     """
 
-    system: LowRankRNN
+    system: System
     equation: str
     guess: str
     notes: tuple[str, ...]
 
 
 def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
-    """The low-rank network that a checkpoint's arrays are.
+    """The network that a checkpoint's arrays are: low-rank, plain recurrent, GRU or LSTM.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
         By dotted name, as in the file.
     settings : Settings
-        Form, scale, leak and time; a mapping and transposition where names do not tell.
+        Form, scale, leak, time, activation, inputs; a mapping, transposition or layer where names do not tell.
     file : str
         Named in errors.
 
@@ -76,25 +76,65 @@ def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
     'rate form, rank 1, 3 units: x ← (1 − 0.5)·x + 0.5·tanh(m n x + b)'
     >>> found.guess
     'm (3,) as m, n (3,) as n, b (3,) as b'
+    >>> recognize({"rnn.weight_hh_l0": np.eye(2), "rnn.bias_hh_l0": np.ones(2)}, Settings(), "a.pt").equation
+    'rate form, full rank, 2 units: x ← tanh(W x + b)'
     """
-    if settings.kind not in (None, "low_rank") or settings.activation not in (None, "tanh"):
-        raise CheckpointError(
-            f"{file}: expected a low-rank network with tanh, got {settings.kind or 'low_rank'} with "
-            f"{settings.activation or 'tanh'} (run.json); other networks come with a later version"
-        )
+    if settings.kind not in (None, "low_rank", "recurrent"):
+        raise CheckpointError(f"{file}: kind: expected 'low_rank' or 'recurrent' (run.json), got {settings.kind!r}")
     named = unwrap(arrays, file)
     # What a user maps may stand outside the state dict.
     everything = {**arrays, **named}
+    if _is_low_rank(named, settings):
+        return _low_rank(named, everything, settings, file)
+    built = build(everything if settings.mapping else named, settings, file)
+    if built is None:
+        known = ", ".join(f"{a} with {b}" for a, b, _ in _PAIRS)
+        raise CheckpointError(
+            f"{file}: expected low-rank weights ({known}), torch's or Keras' recurrent layers (weight_hh…, "
+            f"recurrent_kernel) or a known recurrent matrix (W_rec, h2h.weight, W), got {listing(named)}: {_WAYS_OUT}, "
+            "or a square matrix with {'W': NAME, 'b': NAME} (--map W=NAME,b=NAME)"
+        )
+    return Recognized(built.system, built.equation, built.guess, built.notes)
+
+
+def _is_low_rank(named: Arrays, settings: Settings) -> bool:
+    if settings.kind is not None:
+        return settings.kind == "low_rank"
+    mapping = settings.mapping or {}
+    if settings.layer is not None or "W" in mapping:
+        return False
+    return bool({"m", "n"} & set(mapping)) or bool(_pairs(named))
+
+
+def _low_rank(named: Arrays, everything: Arrays, settings: Settings, file: str) -> Recognized:
+    if settings.activation not in (None, "tanh"):
+        raise CheckpointError(f"{file}: activation: expected tanh in a low-rank network, got {settings.activation}")
     names, rows = _names(named, everything, settings, file)
-    m, n = (_real(everything, names[key], file) for key in "mn")
-    b = _real(everything, names["b"], file) if names["b"] else None
+    m, n = (real(everything, names[key], file) for key in "mn")
+    b = real(everything, names["b"], file) if names["b"] else None
     m, n, b, turned = _oriented(m, n, b, names, rows, settings, file)
-    system, notes = _build(m, n, b, settings, file)
-    notes += _about_names(named, names, settings)
+    drive, driven = _driven(everything, names, settings, len(b), file)
+    system, notes = _build(m, n, b + drive, settings, file)
+    notes += driven + _about_names(named, names, settings)
     roles = {"m": "m", "n": "n", "b": "b"} if rows == settings.transpose else {"m": "nᵀ", "n": "mᵀ", "b": "b"}
     told = [f"{names[key]} {everything[names[key]].shape} as {roles[key]}" for key in "mnb" if names[key]]
     guess = ", ".join(told) + (", b = 0" if not names["b"] else "") + turned
     return Recognized(system, _equation(system, settings), guess, tuple(notes))
+
+
+def _driven(
+    everything: Arrays, names: Mapping[str, str], settings: Settings, units: int, file: str
+) -> tuple[np.ndarray, list[str]]:
+    """What a constant input adds to the bias, by the input matrix that stands beside the low-rank weights."""
+    parent = names["m"][: names["m"].rfind(".") + 1]
+    name = next((parent + one for one in ("W_in.weight", "W_in", "w_in", "wi") if parent + one in everything), None)
+    if settings.inputs is None:
+        return np.zeros(units), [] if name is None else ["input 0 is assumed (inputs, --input)"]
+    if name is None:
+        raise CheckpointError(f"{file}: inputs: expected an input matrix (W_in.weight), got {listing(everything)}")
+    matrix = real(everything, name, file).reshape(units, -1) if units in everything[name].shape[:1] else None
+    matrix = real(everything, name, file).T if matrix is None else matrix
+    return matrix @ constant(settings, matrix.shape[1], file), []
 
 
 def as_system(
@@ -106,6 +146,9 @@ def as_system(
     scale: float | None = None,
     leak: float | None = None,
     time: str | None = None,
+    activation: str | None = None,
+    layer: str | None = None,
+    inputs: float | np.ndarray | None = None,
 ) -> System:
     """The system in a checkpoint file or a state dict.
 
@@ -113,7 +156,7 @@ def as_system(
     ----------
     source : path or mapping
         A file (a run.json beside it is believed), or a dict of arrays or torch tensors.
-    mapping, transpose, form, scale, leak, time
+    mapping, transpose, form, scale, leak, time, activation, layer, inputs
         As in `Settings`.
 
     Raises
@@ -127,7 +170,16 @@ def as_system(
     2
     """
     return recognize_source(
-        source, mapping=mapping, transpose=transpose, form=form, scale=scale, leak=leak, time=time
+        source,
+        mapping=mapping,
+        transpose=transpose,
+        form=form,
+        scale=scale,
+        leak=leak,
+        time=time,
+        activation=activation,
+        layer=layer,
+        inputs=inputs,
     ).system
 
 
@@ -140,6 +192,9 @@ def recognize_source(
     scale: float | None = None,
     leak: float | None = None,
     time: str | None = None,
+    activation: str | None = None,
+    layer: str | None = None,
+    inputs: float | np.ndarray | None = None,
 ) -> Recognized:
     """`as_system` with how the system was made of the weights; the parameters and errors are the same.
 
@@ -155,8 +210,14 @@ def recognize_source(
         described = read_run_json(Path(source).parent)
     else:
         raise CheckpointError(f"expected a checkpoint file or a dict of arrays, got {type(source).__name__}")
-    given = {"mapping": dict(mapping) if mapping else None, "transpose": transpose, "form": form, "scale": scale}
-    settings, _ = resolve({**given, "leak": leak, "time": time}, described, hyper_parameters(contents.scalars, file))
+    given: dict[str, Any] = {
+        "mapping": dict(mapping) if mapping else None,
+        "transpose": transpose,
+        "form": form,
+        "scale": scale,
+    }
+    given |= {"leak": leak, "time": time, "activation": activation, "layer": layer, "inputs": initial_state(inputs)}
+    settings, _ = resolve(given, described, hyper_parameters(contents.scalars, file))
     return recognize(contents.arrays, settings, file)
 
 
@@ -196,11 +257,9 @@ def _without_prefixes(name: str) -> str:
 def _names(named: Arrays, everything: Arrays, settings: Settings, file: str) -> tuple[dict[str, str], bool]:
     """Which names are m, n and b ('' where there is none), and whether W acts on rows."""
     mapping = settings.mapping or {}
-    if "W" in mapping:
-        raise _full_rank(file, mapping["W"])
     for role, name in mapping.items():
         if _find(everything, name) is None:
-            raise CheckpointError(f"{file}: {role}: expected an array named {name!r}, got {_listing(named)}")
+            raise CheckpointError(f"{file}: {role}: expected an array named {name!r}, got {listing(named)}")
     if "m" in mapping and "n" in mapping:
         names, parent, rows = {key: _find(everything, mapping[key]) or "" for key in "mn"}, "", False
     else:
@@ -222,42 +281,22 @@ def _unwrapped(name: str) -> list[str]:
     return [_without_prefixes(name.removeprefix(wrapper)) for wrapper in _WRAPPERS]
 
 
-def _pair(named: Arrays, file: str) -> tuple[str, str, str, bool]:
-    """The one pair of names that is there, and the module it stands in."""
+def _pairs(named: Arrays) -> list[tuple[str, str, str, bool]]:
+    """Every pair of names that is there, the module it stands in, and whether W acts on rows."""
     parents = dict.fromkeys(name[: name.rfind(".") + 1] for name in named)
-    found = [(a, b, p, rows) for p in parents for a, b, rows in _PAIRS if p + a in named and p + b in named]
+    return [(a, b, p, rows) for p in parents for a, b, rows in _PAIRS if p + a in named and p + b in named]
+
+
+def _pair(named: Arrays, file: str) -> tuple[str, str, str, bool]:
+    """The one pair of names that is there."""
+    found = _pairs(named)
     if len(found) > 1:
         pairs = ", ".join(f"{p}{a} with {p}{b}" for a, b, p, _ in found)
         raise CheckpointError(f"{file}: expected one pair of low-rank weights, got {pairs}: {_WAYS_OUT}")
     if found:
         return found[0]
-    for parent in parents:
-        for name in _FULL_RANK:
-            if parent + name in named:
-                raise _full_rank(file, parent + name)
     known = ", ".join(f"{a} with {b}" for a, b, _ in _PAIRS)
-    raise CheckpointError(f"{file}: expected low-rank weights ({known}), got {_listing(named)}: {_WAYS_OUT}")
-
-
-def _full_rank(file: str, name: str) -> CheckpointError:
-    return CheckpointError(
-        f"{file}: expected low-rank weights, got {name}, the matrix of a full-rank network: "
-        "full-rank networks come with a later version"
-    )
-
-
-def _listing(named: Arrays) -> str:
-    shown = ", ".join(f"{name} {array.shape}" for name, array in list(named.items())[:8])
-    return f"{shown}, …" if len(named) > 8 else shown or "no arrays"
-
-
-def _real(named: Arrays, name: str, file: str) -> np.ndarray:
-    """The array in float64, or an error that names its first entry that is not finite."""
-    array = np.asarray(named[name], dtype=float)
-    if not np.all(np.isfinite(array)):
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise CheckpointError(f"{file}: {name}: expected finite weights, got {array[place]} at index {place}")
-    return array
+    raise CheckpointError(f"{file}: expected low-rank weights ({known}), got {listing(named)}: {_WAYS_OUT}")
 
 
 def _oriented(

@@ -12,11 +12,13 @@ import numpy as np
 
 from dynaghost.checkpoints.numpy_files import read_npy
 from dynaghost.errors import CheckpointError
+from dynaghost.systems.activation import Activation
 from dynaghost.systems.low_rank import Form
 
 # Versions of run.json that are understood.
 SCHEMAS = (1,)
 
+_OF_SYSTEM = ("form", "scale", "leak", "time", "transpose", "kind", "activation", "layer", "inputs")
 _HYPER_PARAMETERS = ("hyper_parameters", "hparams", "config", "args", "")
 
 
@@ -47,7 +49,11 @@ class Settings:
     threshold : float or None
         The readout's, on κ.
     kind, activation : str or None
-        The system as run.json names it.
+        The system as run.json names it; `activation` is "tanh", "sigmoid", "softplus", "relu" or "leaky_relu".
+    layer : str or None
+        Which recurrent layer, where a file holds several.
+    inputs : float, ndarray or None
+        The constant input: to all channels, or to each.
     task_steps : int or None
         Iterations of a trial in the training, which limit no simulation.
     origin : dict of str to str
@@ -71,6 +77,8 @@ class Settings:
     threshold: float | None = None
     kind: str | None = None
     activation: str | None = None
+    layer: str | None = None
+    inputs: float | np.ndarray | None = None
     task_steps: int | None = None
     origin: dict[str, str] = field(default_factory=dict)
 
@@ -137,7 +145,7 @@ def read_run_json(folder: Path) -> dict[str, Any]:
         "mapping": system.get("names"),
         "x0": trial.get("x0"),
         "task_steps": trial.get("steps"),
-        **{name: system.get(name) for name in ("form", "scale", "leak", "time", "transpose", "kind", "activation")},
+        **{name: system.get(name) for name in _OF_SYSTEM},
         **{name: trial.get(name) for name in ("delay", "threshold")},
     }
     return _typed({name: value for name, value in described.items() if value is not None}, path)
@@ -207,8 +215,9 @@ def _typed(described: dict[str, Any], path: Path) -> dict[str, Any]:
     if described.get("axis", "step") not in ("step", "epoch"):
         raise CheckpointError(f"{path}: axis: expected 'step' or 'epoch', got {_short(described['axis'])}")
     kinds: dict[str, Any] = {"mapping": dict, "transpose": bool, "task_steps": int}
-    kinds |= dict.fromkeys(("axis", "form", "time", "kind", "activation"), str)
-    kinds |= dict.fromkeys(("scale", "leak", "delay", "threshold"), (int, float)) | {"x0": (int, float, list)}
+    kinds |= dict.fromkeys(("axis", "form", "time", "kind", "activation", "layer"), str)
+    kinds |= dict.fromkeys(("scale", "leak", "delay", "threshold"), (int, float))
+    kinds |= dict.fromkeys(("x0", "inputs"), (int, float, list))
     for name, value in described.items():
         if not isinstance(value, kinds[name]):
             raise CheckpointError(
@@ -216,16 +225,16 @@ def _typed(described: dict[str, Any], path: Path) -> dict[str, Any]:
             )
         if name in ("scale", "leak", "delay", "threshold"):
             described[name] = float(value)
-    if "x0" in described:
-        described["x0"] = _state(described["x0"], path)
+    for name in {"x0", "inputs"} & set(described):
+        described[name] = _state(name, described[name], path)
     return described
 
 
-def _state(value: Any, path: Path) -> float | np.ndarray | None:
+def _state(name: str, value: Any, path: Path) -> float | np.ndarray | None:
     try:
         return initial_state(value)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: x0: expected a number or a list of numbers, got {_short(value)}") from error
+        raise CheckpointError(f"{path}: {name}: expected a number or a list of numbers, got {_short(value)}") from error
 
 
 def _checked(settings: Settings) -> Settings:
@@ -239,6 +248,8 @@ def _checked(settings: Settings) -> Settings:
         "threshold": settings.threshold is None or np.isfinite(settings.threshold),
         "trial_steps": settings.trial_steps is None or settings.trial_steps > 0,
         "x0": settings.x0 is None or bool(np.all(np.isfinite(settings.x0))),
+        "inputs": settings.inputs is None or bool(np.all(np.isfinite(settings.inputs))),
+        "activation": settings.activation is None or settings.activation in list(Activation),
         "mapping": settings.mapping is None or set(settings.mapping) <= {"m", "n", "b", "W"},
     }
     expected = {
@@ -250,7 +261,9 @@ def _checked(settings: Settings) -> Settings:
         "threshold": "a finite number",
         "trial_steps": "a positive number of iterations",
         "x0": "finite numbers",
-        "mapping": "names for m, n, b",
+        "inputs": "finite numbers",
+        "activation": ", ".join(Activation),
+        "mapping": "names for m, n, b, or for W and b",
     }
     for name, good in ranges.items():
         if not good:
