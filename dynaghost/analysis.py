@@ -21,6 +21,7 @@ from dynaghost.trajectories.events import Event, find_events, half_zone
 from dynaghost.trajectories.findings import Batch, Description, Findings
 from dynaghost.trajectories.homotopy import Link, follow
 from dynaghost.trajectories.pairs import follow_pairs
+from dynaghost.trajectories.returns import reunite
 from dynaghost.trajectories.symmetry import odd_along
 from dynaghost.trajectories.trial import Trial, walk
 from dynaghost.trajectories.verdict import judge
@@ -231,6 +232,7 @@ def _course(
     tracks = track(steps, points, links, odd)
     ghosts = [labels.ghosts for labels in tracks.labels]
     pairs = follow_pairs(steps, circuits, points, tracks.branches, ghosts, tracks.crossings)
+    tracks, pairs = reunite(tracks, pairs, steps, circuits, points)
     trial = _trial(run.settings)
     walks = None
     if trial is not None:

@@ -1,10 +1,13 @@
 """Branches through checkpoints that are undecided themselves, and what each crossing does to them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from dynaghost.analysis import analyze
+from dynaghost.analysis import analyze, load_analysis
 from dynaghost.checkpoints.run import load_run
+from dynaghost.codec import dumps
 
 # Where f and f' vanish together for m = 1.5, n = 1: to 17 digits, so the float itself is 1e-17 off.
 FOLD = 0.20754645532203029
@@ -53,3 +56,81 @@ def test_every_point_of_every_checkpoint_has_a_branch_that_is_there():
     for step, points, labels in zip(result.steps, result.points, result.tracks.labels, strict=True):
         for branch, point in zip(labels.roots + labels.ghosts, points.points, strict=True):
             assert result.branches[branch].at(step) == (point.kind, float(point.x[0]))
+
+
+# Ghosts that return
+
+
+def returning(gains):
+    return analyzed([(m, 0.4) for m in gains])
+
+
+def relations(branch):
+    return [(str(s.born and s.born[1]), str(s.died and s.died[1])) for s in branch.segments]
+
+
+@pytest.mark.parametrize("gains", [[1.4, 0.9, 1.4, 0.9, 1.4], [0.9, 1.4, 0.9, 1.4, 0.9], [1.4, 0.05, 1.4]])
+def test_a_ghost_that_returns_on_the_pair_that_was_followed_keeps_its_branch(gains):
+    result = returning(gains)
+    assert kinds(result) == [
+        "ghost_dissolution" if before > after else "ghost_emergence" for before, after in pairwise(gains)
+    ]
+    _, story = result.branches
+    assert story.ghost_steps == [step for step, m in enumerate(gains) if m == 1.4]
+    assert {event.branches for event in result.events} == {(story.id,)}
+    (pair,) = result.pairs
+    assert (pair.branch, pair.steps) == (story.id, result.steps)
+    # With one neuron the pair solves u = m tanh u + b, u = m κ + b.
+    u = np.array(gains) * np.array(pair.z) + 0.4
+    assert np.array(gains) * np.tanh(u) + 0.4 == pytest.approx(u, abs=1e-9)
+
+
+def test_a_return_is_no_birth_and_what_is_followed_by_one_no_death():
+    _, story = returning([0.9, 1.4, 0.9, 1.4, 0.9]).branches
+    assert relations(story) == [("birth", "continuation"), ("continuation", "death")]
+
+
+def test_a_ghost_that_returns_and_splits_is_one_story_in_both_directions():
+    gains = [0.9, 1.2, 0.9, 1.2, 2.0, 1.2]
+    forth, back = (analyzed([(m, 0.3) for m in order]) for order in (gains, gains[::-1]))
+    mirrored = {"ghost_emergence": "ghost_dissolution", "ghost_dissolution": "ghost_emergence"}
+    assert kinds(forth) == [mirrored.get(kind, kind) for kind in reversed(kinds(back))]
+    kinds_forth, kinds_back = ([[s.kind for s in b.segments] for b in run.branches] for run in (forth, back))
+    assert sorted(kinds_forth) == sorted(one[::-1] for one in kinds_back)
+    assert max(map(len, kinds_forth)) == 4
+
+
+def test_a_ghost_whose_pair_became_too_faint_to_follow_is_a_new_one():
+    result = returning([1.4, 0.001, 1.4])
+    assert kinds(result) == ["ghost_dissolution", "ghost_emergence"]
+    assert [branch.ghost_steps for branch in result.branches] == [[], [0], [2]]
+
+
+def steps(first, second):
+    """Two steps of tanh far from each other, each with a ghost beside it while it is steep."""
+    m = np.array([first, second])
+    return {"m": m, "n": [0.3, 0.3], "b": m * np.array([0.9, -1.4])}
+
+
+def test_a_ghost_on_another_pair_is_another_branch():
+    """One step flattens and its ghost dissolves, the other's ghost emerges and dissolves, and the first comes back."""
+    result = analyze(load_run([steps(*gains) for gains in ((6, 0.4), (0.4, 6), (6, 0.4))], leak=0.5))
+    assert kinds(result).count("ghost_emergence") == kinds(result).count("ghost_dissolution") == 2
+    assert [branch.ghost_steps for branch in result.branches] == [[], [0, 2], [1]]
+    assert {pair.branch for pair in result.pairs} == {1, 2}
+    # Both pairs are known at every checkpoint, and none of them is the other.
+    first, second = ([pair for pair in result.pairs if pair.branch == branch] for branch in (1, 2))
+    for step in result.steps:
+        assert all(a.at(step) is None or b.at(step) is None or a.at(step) != b.at(step) for a in first for b in second)
+
+
+def test_returned_ghosts_are_stored_and_the_same_for_any_number_of_jobs(tmp_path):
+    states = [{"m": [m], "n": [1.0], "b": [0.4]} for m in np.tile([1.4, 0.9], 40)]
+    result = analyze(load_run(states, leak=0.5))
+    assert len(result.branches) == 2
+    result.save(tmp_path)
+    others = load_analysis(tmp_path), analyze(load_run(states, leak=0.5), n_jobs=2)
+    for other in others:
+        assert dumps(other.tracks) == dumps(result.tracks)
+        assert other.pairs == result.pairs
+        assert other.events == result.events

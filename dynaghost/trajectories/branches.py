@@ -19,7 +19,11 @@ from dynaghost.trajectories.turns import Fold, Pair, Turn, read
 
 
 class Relation(StrEnum):
-    """What an event does to a segment of a branch."""
+    """What an event does to a segment of a branch.
+
+    A ghost that dissolves and comes back on the pair that was followed (`returns`) does not die and is not born again:
+    both events are `continuation`.
+    """
 
     BIRTH = "birth"
     DEATH = "death"
