@@ -173,3 +173,22 @@ def test_not_finite_weights_name_file_and_array():
     arrays["weight_hh_l0"][1, 2] = np.nan
     with pytest.raises(CheckpointError, match=r"epoch_7\.pt: weight_hh_l0: expected finite weights, got nan"):
         recognized(arrays)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.GRU, torch.nn.LSTM])
+def test_layers_that_cudnn_trained_in_keras(kind):
+    # The published conversion of such weights: each recurrent block transposed, each input block read in Fortran order.
+    gates, order = (3, np.r_[3:6, 0:3, 6:9]) if kind is torch.nn.GRU else (4, np.r_[0:12])
+    module = kind(2, 3, dtype=torch.float64)
+    plain = {name: array[order] for name, array in arrays_of(module).items()}
+    kernels, recurrent = np.split(plain["weight_ih_l0"].T, gates, 1), np.split(plain["weight_hh_l0"].T, gates, 1)
+    arrays = {
+        "rnn.kernel": np.hstack([block.reshape(-1, order="F").reshape(2, 3) for block in kernels]),
+        "rnn.recurrent_kernel": np.hstack([block.T for block in recurrent]),
+        "rnn.bias": np.concatenate([plain["bias_ih_l0"], plain["bias_hh_l0"]]),
+    }
+    ours, state = recognized(arrays, inputs=np.array([0.3, -0.8])).system, NUMBERS.normal(size=3 * (gates - 2))
+    if kind is torch.nn.GRU:
+        state = state[:3]
+    theirs = recognized(arrays_of(module), inputs=np.array([0.3, -0.8])).system
+    np.testing.assert_allclose(ours.f(state[: ours.dim]), theirs.f(state[: ours.dim]), atol=1e-15)

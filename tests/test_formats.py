@@ -456,3 +456,80 @@ def test_imports_are_light():
         "import sys, dynaghost.checkpoints.formats; print([n for n in sys.modules if n in ('torch', 'safetensors')])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+# Keras' HDF5.
+
+
+def _keras_file(path, groups):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        for name, array in groups.items():
+            file[name] = array
+    return path
+
+
+def test_hdf5_weights_lose_kerass_repetitions(tmp_path):
+    arrays = {
+        "rnn/rnn/kernel:0": np.ones((2, 12)),
+        "rnn/rnn/recurrent_kernel:0": np.ones((3, 12)),
+        "epoch": np.int64(4),
+    }
+    contents = read_arrays(_keras_file(tmp_path / "weights.h5", arrays))
+    assert {name: array.shape for name, array in contents.arrays.items()} == {
+        "epoch": (),
+        "rnn.kernel": (2, 12),
+        "rnn.recurrent_kernel": (3, 12),
+    }
+    assert (contents.format, contents.scalars) == ("hdf5", {"epoch": 4})
+
+
+def test_keras_3_numbers_the_variables_of_a_cell(tmp_path):
+    arrays = {f"layers/gru/cell/vars/{i}": np.ones((3, 9)) for i in range(3)}
+    found = read_arrays(_keras_file(tmp_path / "m.weights.h5", arrays)).arrays
+    assert list(found) == ["layers.gru.kernel", "layers.gru.recurrent_kernel", "layers.gru.bias"]
+
+
+@pytest.mark.parametrize("way", ["external link", "soft link", "external storage", "virtual"])
+def test_hdf5_that_points_elsewhere_is_refused(tmp_path, way):
+    h5py = pytest.importorskip("h5py")
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(64))
+    _keras_file(tmp_path / "other.h5", {"x": np.ones(8)})
+    with h5py.File(tmp_path / "crafted.h5", "w") as file:
+        match way:
+            case "external link":
+                file["kernel"] = h5py.ExternalLink("other.h5", "x")
+            case "soft link":
+                file["kernel"] = h5py.SoftLink("/gone")
+            case "external storage":
+                file.create_dataset("kernel", (8,), "f8", external=[(str(secret), 0, 64)])
+            case "virtual":
+                layout = h5py.VirtualLayout((8,), "f8")
+                layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "x", (8,))
+                file.create_virtual_dataset("kernel", layout)
+    with pytest.raises(CheckpointError, match="expected an array of this file"):
+        read_arrays(tmp_path / "crafted.h5")
+
+
+def test_damaged_hdf5_is_refused(tmp_path):
+    path = _keras_file(tmp_path / "weights.h5", {"kernel": np.arange(1000.0)})
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(CheckpointError, match=r"weights\.h5: expected a complete HDF5 file"):
+        read_arrays(path)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_torchscript_modules_of_private_names_are_read(tmp_path):
+    class Holder(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self._inner = torch.nn.Linear(2, 3)
+
+        def forward(self, x):
+            return self._inner(x)
+
+    holder = Holder()
+    torch.jit.save(torch.jit.script(holder), tmp_path / "model.pt")
+    found = read_arrays(tmp_path / "model.pt").arrays
+    np.testing.assert_array_equal(found["_inner.weight"], holder._inner.weight.detach().numpy())

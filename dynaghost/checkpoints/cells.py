@@ -187,7 +187,7 @@ def _parts(named: Arrays, layer: Layer, file: str) -> dict[str, Any]:
     inputs = None if layer.inputs is None else real(named, layer.inputs, file)
     biases = [real(named, name, file) for name in layer.biases]
     if layer.order is Order.KERAS:
-        if layer.kind is Kind.GRU and biases and biases[0].ndim == 1:
+        if layer.kind is Kind.GRU and biases and biases[0].size == hidden.shape[1]:
             raise CheckpointError(
                 f"{file}: {layer.biases[0]}: expected two biases (2, 3·units), of a GRU with reset_after, "
                 f"got {biases[0].shape}: a GRU that resets before it multiplies is not known to this version"
@@ -207,13 +207,22 @@ def _parts(named: Arrays, layer: Layer, file: str) -> dict[str, Any]:
 def _from_keras(
     layer: Layer, hidden: np.ndarray, inputs: np.ndarray | None, biases: list[np.ndarray]
 ) -> dict[str, Any]:
-    """Keras' kernels act on rows; a GRU's gates come in the order z, r, h; with `reset_after` there are two biases."""
-    units = layer.units
-    both = np.zeros((2, hidden.shape[1]))
+    """Keras' kernels act on rows; a GRU's gates come in the order z, r, h; with `reset_after` there are two biases.
+
+    One flat row of two biases is a layer that cuDNN trained: its recurrent blocks act on columns, and its input blocks
+    hold (units, inputs) in the place of (inputs, units).
+    """
+    units, width = layer.units, hidden.shape[1]
+    both = np.zeros((2, width))
     if biases:
         # With one bias only it belongs to the input (for an LSTM and a plain network the two add up anyway).
-        flat = biases[0].reshape(-1, hidden.shape[1])
+        flat = biases[0].reshape(-1, width)
         both[: len(flat)] = flat
+    if biases and biases[0].ndim == 1 and len(biases[0]) == 2 * width:
+        gates = range(0, width, units)
+        hidden = np.hstack([hidden[:, g : g + units].T for g in gates])
+        if inputs is not None:
+            inputs = np.hstack([inputs[:, g : g + units].reshape(units, -1).T for g in gates])
     order = np.arange(hidden.shape[1])
     if layer.kind is Kind.GRU:
         order = np.concatenate([order[units : 2 * units], order[:units], order[2 * units :]])

@@ -98,9 +98,14 @@ def _inside(stub: Stub) -> list[tuple[str, Any]]:
     for key, value in attributes.items():
         if key in _TRANSPARENT and isinstance(value, Mapping | Stub):
             found += _children(value) or []
-        elif isinstance(key, str | int) and not str(key).startswith("_"):
+        elif isinstance(key, str | int) and (not str(key).startswith("_") or _is_module(value)):
             found.append((str(key), value))
     return found
+
+
+def _is_module(value: Any) -> bool:
+    """TorchScript keeps a module's modules beside its attributes, also those whose names are private."""
+    return isinstance(value, Stub) and isinstance(value.state, dict) and "training" in value.state
 
 
 def _is_numbers(values: list[Any] | tuple[Any, ...]) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 
 from dynaghost.checkpoints import flatten
 from dynaghost.checkpoints.archive import Archive, Budget
+from dynaghost.checkpoints.keras_files import hdf5_arrays
 from dynaghost.checkpoints.numpy_files import npz_arrays, npz_shapes, read_npy
 from dynaghost.checkpoints.pickles import MALFORMED
 from dynaghost.checkpoints.torch_zip import Tensor, TorchArchive, bfloat16, root
@@ -54,7 +55,7 @@ class Contents:
     scalars : dict of str to int, float or str
         By dotted name, such as epoch, global_step, loss, hyper_parameters.leak.
     format : str
-        "torch", "torch legacy", "npz", "npy", "safetensors", or "dict" for what is in memory.
+        "torch", "torch legacy", "npz", "npy", "safetensors", "hdf5", or "dict" for what is in memory.
     """
 
     arrays: dict[str, np.ndarray]
@@ -112,7 +113,7 @@ def read_arrays(path: str | PathLike[str]) -> Contents:
     Parameters
     ----------
     path : path
-        A torch file (state dict, nested, Lightning's, a pickled module, TorchScript), .npz, .npy or .safetensors.
+        A torch file (state dict, nested, Lightning's, a pickled module, TorchScript), .npz, .npy, .safetensors or HDF5.
 
     Returns
     -------
@@ -144,6 +145,9 @@ def read_arrays(path: str | PathLike[str]) -> Contents:
             return _read_safetensors(path)
         case "torch legacy":
             return _read_legacy(path)
+        case "hdf5":
+            arrays = hdf5_arrays(path)
+            return Contents(arrays, flatten.scalars(arrays), "hdf5")
     raise _unknown(path)
 
 
@@ -182,11 +186,9 @@ def from_mapping(source: Mapping[str, Any], file: str) -> Contents:
 
 
 def _unknown(path: Path) -> CheckpointError:
-    expected = f"{path}: expected a torch file, .npz, .npy or .safetensors"
+    expected = f"{path}: expected a torch file, .npz, .npy, .safetensors or Keras' HDF5"
     if path.stat().st_size == 0:
         return CheckpointError(f"{expected}, got an empty file")
-    if sniff(path) == "hdf5":
-        return CheckpointError(f"{expected}, got HDF5, which this version does not read")
     return CheckpointError(
         f"{expected}, got a file that begins with none of their signatures (cut short, or another format)"
     )
