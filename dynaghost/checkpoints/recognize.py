@@ -4,7 +4,7 @@ Weights alone do not say which equation they belong to: the form, a division by 
 from settings, and where they do not, the assumption is a note.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -18,10 +18,11 @@ from dynaghost.checkpoints.settings import Settings, hyper_parameters, initial_s
 from dynaghost.errors import CheckpointError, DynaghostError
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneRNN
+from dynaghost.systems.module import from_object, is_module
 
 Arrays = Mapping[str, np.ndarray]
 
-_WRAPPERS = ("state_dict.", "model_state_dict.", "model_state.", "model.", "net.")
+_WRAPPERS = ("state_dict.", "model_state_dict.", "model_state.", "model.", "net.", "model_weights.")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
 # Names of m and n, and whether the file's W = (first)(second) acts on rows, r ← r W.
@@ -138,7 +139,7 @@ def _driven(
 
 
 def as_system(
-    source: str | PathLike[str] | Mapping[str, Any],
+    source: Any,
     *,
     mapping: Mapping[str, str] | None = None,
     transpose: bool | None = None,
@@ -147,28 +148,41 @@ def as_system(
     leak: float | None = None,
     time: str | None = None,
     activation: str | None = None,
-    layer: str | None = None,
+    layer: int | str | None = None,
     inputs: float | np.ndarray | None = None,
+    dim: int | None = None,
+    call: Callable[..., Any] | None = None,
 ) -> System:
-    """The system in a checkpoint file or a state dict.
+    """The system in a checkpoint file or a state dict, or of a torch module, a cell or a Python callable.
 
     Parameters
     ----------
-    source : path or mapping
-        A file (a run.json beside it is believed), or a dict of arrays or torch tensors.
+    source : path, mapping, torch.nn.Module or callable
+        A file (a run.json beside it is believed), or a dict of arrays or torch tensors; or a live object.
     mapping, transpose, form, scale, leak, time, activation, layer, inputs
-        As in `Settings`.
+        As in `Settings`; of a live object, leak, time, layer and inputs, as in `systems.module.from_object`.
+    dim, call
+        Of a live object alone: number of state variables, and how an unusual module is called (`from_object`).
 
     Raises
     ------
     CheckpointError
         If it cannot be read or recognized.
+    DynaghostError
+        If a live object cannot be evaluated, or an option does not belong to the source.
 
     Examples
     --------
     >>> as_system({"m": [1.0, 2.0], "n": [0.5, 0.5], "b": [0.0, 0.1]}, leak=0.5).dim
     2
+    >>> as_system(np.tanh, dim=3).dim
+    3
     """
+    if is_module(source) or callable(source):
+        weights = {"mapping": mapping, "transpose": transpose, "form": form, "scale": scale, "activation": activation}
+        _refuse(weights, "weights by name, and this is a live object")
+        return from_object(source, inputs=inputs, layer=layer, dim=dim, call=call, time=time, leak=leak)
+    _refuse({"dim": dim, "call": call}, "a live object, and these are weights")
     return recognize_source(
         source,
         mapping=mapping,
@@ -178,9 +192,15 @@ def as_system(
         leak=leak,
         time=time,
         activation=activation,
-        layer=layer,
+        layer=None if layer is None else str(layer),
         inputs=inputs,
     ).system
+
+
+def _refuse(options: Mapping[str, Any], why: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise DynaghostError(f"{name}: expected with {why}; got {value!r}")
 
 
 def recognize_source(

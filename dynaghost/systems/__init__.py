@@ -2,8 +2,10 @@
 
 from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import ScalarSystem, System, Time
+from dynaghost.systems.functions import CallableSystem
 from dynaghost.systems.gated import GRU, LSTM
 from dynaghost.systems.low_rank import Form, LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
+from dynaghost.systems.module import ModuleSystem
 from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.systems.toy import SaddleNode, critical_rate, optimal_r
 
@@ -11,10 +13,12 @@ __all__ = [
     "GRU",
     "LSTM",
     "Activation",
+    "CallableSystem",
     "Form",
     "LatentCircuit",
     "LeakyRNN",
     "LowRankRNN",
+    "ModuleSystem",
     "RankOneCircuit",
     "RankOneRNN",
     "SaddleNode",

@@ -1,4 +1,4 @@
-"""One layer of a GRU or an LSTM: a change of its state, and the derivatives of the change.
+"""One layer of a GRU, an LSTM or a plain network: a change of its state, and the derivatives of the change.
 
 A formula is written once, in NumPy's arithmetic, for batches of states of floats, complex numbers, balls, bounded
 numbers, bounds and jets. `drive` is what the input adds to the gates: weight_ih·input + bias_ih.
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dynaghost.systems.activation import SIGMOID, TANH, Curve
+from dynaghost.systems.activation import SIGMOID, TANH, Activation, Curve
 from dynaghost.systems.base import Array
 from dynaghost.systems.bounds import Coupling, join
 from dynaghost.systems.rounding import Bounded
@@ -57,6 +57,31 @@ class Cell:
     def box(self, drive: Bounded) -> tuple[Array, Array]:
         """A box that holds the layer's part of every fixed point, for drives within `drive`."""
         raise NotImplementedError
+
+
+class TanhCell(Cell):
+    """h' = tanh(drive + W h + b)."""
+
+    gates, copies = 1, 1
+    curve = TANH
+
+    def change(self, state: Any, drive: Any) -> Any:
+        return self.curve(drive + (state @ self.W[0] + self.b[0])) - state
+
+    def slopes(self, state: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        slope = self.curve.slope(drive + (state @ self.W[0] + self.b[0]))
+        by_state = add_diagonal(rows([(slope, self.W[0].W)]), -np.ones(self.hidden))
+        return by_state, rows([(slope, self.W_in[0])]) if with_input else None
+
+    def box(self, drive: Bounded) -> tuple[Array, Array]:
+        most = np.full(self.hidden, np.inf if self.curve.kind.piecewise else 1.0)
+        return -most, most
+
+
+class ReluCell(TanhCell):
+    """h' = max(drive + W h + b, 0)."""
+
+    curve = Curve(Activation.RELU)
 
 
 class GRUCell(Cell):

@@ -1,6 +1,7 @@
-"""GRU and LSTM, of one layer or a stack, under a constant input, as one map x ← F(x); f(x) = F(x) − x.
+"""GRU and LSTM of one layer or a stack, and stacks of plain layers, under a constant input: one map x ← F(x).
 
-The formulas, gate orders and both biases are torch's. In a stack, layer k reads the *new* state of layer k − 1.
+f(x) = F(x) − x. The formulas, gate orders and both biases are torch's. In a stack, layer k reads the *new* state of
+layer k − 1.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import Array, System, Time, checked_leak, checked_time, finite
 from dynaghost.systems.bounds import UP, Reach, join
-from dynaghost.systems.cells import Cell, GRUCell, LSTMCell
+from dynaghost.systems.cells import Cell, GRUCell, LSTMCell, ReluCell, TanhCell
 from dynaghost.systems.jets import Jet
 from dynaghost.systems.rounding import Bounded, enclosure
 
@@ -193,6 +194,31 @@ class LSTM(Gated):
     def cell_states(self, x: Array) -> list[Array]:
         """c of each layer, (..., dim) → a list of (..., hidden)."""
         return [state[..., cell.hidden :] for state, cell in zip(self._split(x), self.cells, strict=True)]
+
+
+class StackedRNN(Gated):
+    """h ← tanh(W_ih·input + b_ih + W_hh h + b_hh), torch's RNN of several layers; of one layer, `LeakyRNN` is more.
+
+    Parameters are those of `GRU`, with one gate.
+
+    Examples
+    --------
+    >>> StackedRNN([[[2.0]], [[0.5]]], [[[1.0]], [[1.0]]], inputs=[0.0]).jacobian(np.zeros(2)).tolist()
+    [[1.0, 0.0], [2.0, -0.5]]
+    """
+
+    kind = TanhCell
+
+    def hidden_states(self, x: Array) -> list[Array]:
+        """h of each layer, (..., dim) → a list of (..., hidden)."""
+        return self._split(x)
+
+
+class StackedReluRNN(StackedRNN):
+    """The same with max(u, 0) in place of tanh."""
+
+    analytic = False
+    kind = ReluCell
 
 
 def _zeros(row: Any, width: int) -> Any:
