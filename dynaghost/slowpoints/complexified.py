@@ -7,7 +7,7 @@ import numpy as np
 
 from dynaghost.kernels.complex_points import newton_each
 from dynaghost.slowpoints.records import PassageFrom
-from dynaghost.systems.base import Array, ScalarSystem, Time
+from dynaghost.systems.base import Array, ScalarSystem, System, Time
 from dynaghost.systems.low_rank import RankOneCircuit
 
 # Below so many roundings of the terms of f, |f| is too small for the evaluated f to have the pair's roots.
@@ -123,3 +123,83 @@ def passage(
 def _size(circuit: RankOneCircuit, x: float) -> float:
     """|κ| + Σ|nᵢ|, which bounds the terms of f."""
     return abs(x) + float(np.abs(circuit.weights[1]).sum())
+
+
+def pair_beside(system: System, x: Array, direction: Array, width: float) -> tuple[Array, complex] | None:
+    """`pair_near` in n dimensions: z with direction·Im z > 0, and the eigenvalue of J(z) nearest 0.
+
+    Newton starts over a fan in the plane of the ghost's direction and its imaginary multiple.
+
+    Parameters
+    ----------
+    system : System
+        `analytic`; otherwise there is no pair to look for.
+    x : ndarray (dim,)
+        The ghost.
+    direction : ndarray (dim,)
+        v, of length 1.
+    width : float
+        √(μ/a).
+
+    Returns
+    -------
+    (ndarray (dim,) of complex, complex) or None
+        None where Newton reaches no such point.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import SaddleNode
+    >>> pair_beside(SaddleNode(4.0), np.array([0.1]), np.array([1.0]), 2.0)
+    (array([0.+2.j]), 4j)
+    """
+    if not system.analytic:
+        return None
+    best: tuple[float, Array, complex] | None = None
+    for offset in width * _FAN:
+        z = _newton_from(system, x + offset * direction, 3 * abs(offset))
+        if z is None:
+            continue
+        z = z if direction @ z.imag > 0 else z.conj()
+        height = float(np.linalg.norm(z.imag))
+        flat = height <= min(1e-6 * (1 + float(np.linalg.norm(z))), 0.01 * width)
+        if flat or np.linalg.norm(z.real - x) > height:
+            continue
+        eigenvalue = _nearest_zero(system.jacobian(z), direction)
+        duration = 0.0 if eigenvalue == 0 else passage_time(eigenvalue, Time.FLOW, None)
+        if duration > 0 and (best is None or duration > best[0]):
+            best = duration, z, eigenvalue
+        if best is not None and offset == width * _FAN[0]:
+            break  # where the quadratic picture holds, the rest of the fan leads to the same point
+    return None if best is None else best[1:]
+
+
+def _newton_from(system: System, z: Array, reach: float) -> Array | None:
+    start = z
+    for _ in range(60):
+        try:
+            move = np.linalg.solve(system.jacobian(z), system.f(z))
+        except np.linalg.LinAlgError:
+            return None
+        z = z - move
+        size = np.linalg.norm(move)
+        if not np.linalg.norm(z - start) <= reach:
+            return None
+        if size <= 1e-14 * (1 + np.linalg.norm(z)):
+            return z
+    return None
+
+
+def _nearest_zero(J: Array, v: Array) -> complex:
+    """The eigenvalue of J nearest 0, by inverse iteration from v where that settles, else among all of them."""
+    z, eigenvalue = v.astype(complex), complex(np.nan)
+    for _ in range(20):
+        try:
+            new = np.linalg.solve(J, z)
+        except np.linalg.LinAlgError:
+            return 0j
+        before, eigenvalue = eigenvalue, complex(np.vdot(new, z) / np.vdot(new, new))
+        z = new / np.linalg.norm(new)
+        if abs(eigenvalue - before) <= 1e-13 * abs(eigenvalue):
+            return eigenvalue
+    values = np.linalg.eigvals(J)
+    return complex(values[np.argmin(np.abs(values))])

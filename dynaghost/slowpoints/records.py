@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from dynaghost.systems.base import Array
+from dynaghost.systems.base import Array, Time
 
 
 class Kind(StrEnum):
@@ -71,6 +71,8 @@ class FixedPoint:
         It is the only one within `unique_radius`.
     undecided_because : str
         The bound that was not met; empty where decided.
+    time : Time
+        Whose rules `stable` and `stability` follow, and in whose units `time_constants` and `frequencies` are.
     """
 
     x: Array
@@ -84,10 +86,45 @@ class FixedPoint:
     radius: float
     unique_radius: float
     undecided_because: str = ""
+    time: Time = Time.FLOW
 
     @property
     def kind(self) -> Kind:
         return Kind.FIXED_POINT
+
+    @property
+    def rates(self) -> Array:
+        """What perturbations grow like, e^(rate·t): eigenvalues of a flow, per τ; log ρ of a map, per iteration."""
+        if self.time is Time.FLOW:
+            return self.eigenvalues
+        multipliers = 1 + self.eigenvalues if self.multipliers is None else self.multipliers
+        with np.errstate(divide="ignore"):
+            return np.log(multipliers.astype(complex))
+
+    @property
+    def unstable_directions(self) -> int:
+        """Number of directions in which perturbations grow."""
+        return int(np.sum(self.rates.real > 0))
+
+    @property
+    def time_constants(self) -> Array:
+        """−1/Re rate (dim,), in τ for a flow and in iterations for a map; negative where perturbations grow."""
+        with np.errstate(divide="ignore"):
+            return -1 / self.rates.real
+
+    @property
+    def frequencies(self) -> Array:
+        """|Im rate|/2π (dim,), in cycles per τ for a flow and per iteration for a map; ½ for a flip."""
+        return np.abs(self.rates.imag) / (2 * np.pi)
+
+    @property
+    def nearest_to_critical(self) -> complex:
+        """The eigenvalue (of a flow) or multiplier (of a map) nearest to changing the stability."""
+        nearest = int(np.argmin(np.abs(self.rates.real)))
+        if self.time is Time.FLOW:
+            return complex(self.eigenvalues[nearest])
+        multipliers = 1 + self.eigenvalues if self.multipliers is None else self.multipliers
+        return complex(multipliers[nearest])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +154,8 @@ class Ghost:
         No fixed point lies within `radius` of `x`.
     undecided_because : str
         The bound that was not met; empty where decided.
+    alignment : float
+        w·v > 0; near the ghost (w·v)·ṡ = speed + curvature·s² along the direction.
     """
 
     x: Array
@@ -129,6 +168,7 @@ class Ghost:
     certificate: Certificate
     radius: float
     undecided_because: str = ""
+    alignment: float = 1.0
 
     @property
     def kind(self) -> Kind:
@@ -163,6 +203,59 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """What a search that proves no completeness tells about what it did not see.
+
+    Attributes
+    ----------
+    starts : int
+        Starts of Newton, lines not counted.
+    lines : int
+        Lines that were tracked.
+    hits : tuple of int
+        How many starts and lines ended at each fixed point, in their order.
+    ghost_hits : tuple of int
+        Likewise for ghosts.
+    unseen : float
+        Good and Turing's estimate of the share of starts that would end at a fixed point not listed: the number of
+        points hit exactly once over the number of hits.
+    agree : bool or None
+        Whether Newton's starts and tracked lines each hit every listed fixed point; None if only one of them ran.
+    failures : tuple of (str, int)
+        Starts that ended at no listed point, by reason.
+    """
+
+    starts: int
+    lines: int
+    hits: tuple[int, ...]
+    ghost_hits: tuple[int, ...]
+    unseen: float
+    agree: bool | None
+    failures: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRegion:
+    """States that are slow together and are no points: part of a line or ring attractor, or of a flat valley.
+
+    None of them is claimed to be a fixed point or a ghost.
+
+    Attributes
+    ----------
+    states : ndarray (states, dim)
+        Samples of it.
+    speeds : ndarray (states,)
+        In the system's metric.
+    dimension : int
+        Estimated from how the samples spread about each other.
+    """
+
+    states: Array
+    speeds: Array
+    dimension: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlowPoints:
     """Every slow point that a search found in one system, and what is proved about the list.
 
@@ -187,8 +280,12 @@ class SlowPoints:
     cost : Cost
     coordinates : str
         "latent" where `x` is κ of a latent circuit, else "state".
-    coverage : float or None
-        Estimated share of what was not seen; None where completeness is proved or not estimated.
+    coverage : Coverage or None
+        What is estimated about the fixed points that were not seen; None where their completeness is proved.
+    slow_regions : tuple of SlowRegion
+        Sets of slow states that are neither fixed points nor ghosts.
+    seed : int or None
+        Of the starts; None where there were no random ones.
     """
 
     fixed_points: tuple[FixedPoint, ...]
@@ -201,7 +298,9 @@ class SlowPoints:
     status: Status = Status.FINISHED
     cost: Cost = field(default=Cost(0))
     coordinates: str = "state"
-    coverage: float | None = None
+    coverage: Coverage | None = None
+    slow_regions: tuple[SlowRegion, ...] = ()
+    seed: int | None = None
 
     @property
     def points(self) -> tuple[FixedPoint | Ghost, ...]:

@@ -1,0 +1,111 @@
+"""Points that float64 cannot decide, decided in ball arithmetic (n dimensions; `certify` serves the line).
+
+Only f is needed in balls: J at the nearest float64 state, and a bound on the second derivative, enclose J nearby.
+"""
+
+from typing import Any
+
+import numpy as np
+from flint import arb, ctx
+
+from dynaghost.slowpoints.newton_kantorovich import Linear, RootProof, conclude, linearized, unproved
+from dynaghost.systems.base import Array, System
+
+FIRST_PRECISION = 128
+PRECISION_LIMIT = 1024
+_UP = 1 + 1e-9
+
+
+def prove_root_in_balls(system: System, x: Array, *, limit: int = PRECISION_LIMIT) -> RootProof:
+    """Newton–Kantorovich beside the float64 state `x`, at a point that Newton in balls has polished.
+
+    Parameters
+    ----------
+    system : System
+        `enclosing`; otherwise nothing is proved.
+    x : ndarray (dim,)
+    limit : int
+        Bits at which it is given up.
+
+    Returns
+    -------
+    RootProof
+        Its radii are about `x`.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> prove_root_in_balls(LeakyRNN([[0.5]], [0.1]), np.array([0.194945148])).radius < 1e-8
+    True
+    """
+    if not system.enclosing:
+        return unproved("the system cannot be evaluated in ball arithmetic")
+    linear = linearized(system, x)
+    if isinstance(linear, str):
+        return unproved(linear)
+    precision, proof = FIRST_PRECISION, unproved("precision limit")
+    while precision <= limit and not proof.proved:
+        with ctx.workprec(precision):
+            proof = _polished(system, x, linear)
+        precision *= 2
+    return proof
+
+
+def _polished(system: System, x: Array, linear: Linear) -> RootProof:
+    """The proof at the point to which the simplified Newton iteration takes `x` at this precision."""
+    Y, point = _balls(linear.Y), _balls(x)
+    # ‖I − YJ‖ is far below ½ as a rule: each round then gains many digits.
+    size = np.inf
+    for _ in range(40):
+        step = Y @ system.f(point)
+        new = _upper_norm(step)
+        if not new < 0.5 * size:
+            break
+        size, point = new, _middles(point - step)
+    offset = _upper_norm(point - _balls(x))
+    bend = system.second_derivative_bound(x, offset * _UP)
+    delta = (linear.delta + linear.norm * bend * offset) * _UP
+    if not delta < 1:
+        return unproved("J is singular to working precision next to the polished point")
+    moved = Linear(linear.Y, delta, linear.norm)
+    eta = _upper_norm(Y @ system.f(point)) / (1 - delta) * _UP
+    return conclude(system, x, moved, eta, offset)
+
+
+def lower_dot_in_balls(system: System, x: Array, w: Array, *, limit: int = PRECISION_LIMIT) -> float:
+    """A lower bound on w·f(x) for float64 `x` and `w`: positive if it is, once the precision tells.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> lower_dot_in_balls(LeakyRNN([[1.0]], [1e-30]), np.zeros(1), np.ones(1)) > 0
+    True
+    """
+    precision, low = FIRST_PRECISION, -np.inf
+    while precision <= limit and not low > 0:
+        with ctx.workprec(precision):
+            value: Any = _balls(w) @ system.f(_balls(x))
+            low = float(np.nextafter(float(value.lower()), -np.inf))
+            if value < 0:
+                break
+        precision *= 2
+    return low
+
+
+def _balls(array: Array) -> Any:
+    result = np.empty(array.shape, dtype=object)
+    for index in np.ndindex(array.shape):
+        result[index] = arb(float(array[index]))
+    return result
+
+
+def _middles(balls: Any) -> Any:
+    result: Any = np.empty(balls.shape, dtype=object)
+    for index in np.ndindex(balls.shape):
+        result[index] = arb(balls[index].mid())
+    return result
+
+
+def _upper_norm(balls: Any) -> float:
+    total: Any = sum(arb(ball) ** 2 for ball in balls)
+    return float(np.nextafter(float(arb(total.sqrt()).upper()), np.inf))

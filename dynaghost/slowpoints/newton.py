@@ -1,0 +1,210 @@
+"""Newton from many starts at once: on f with a line search, and on the kinetic energy q with its exact Hessian.
+
+Both lower q = ½|f|² at every step. The first finds fixed points; at a ghost, where J is singular, it stalls. The
+second converges quadratically at both. Linear systems go through `kernels.linear`, so that the path of a start does
+not depend on the number of threads.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+
+from dynaghost.kernels.linear import descend_each, solve_each
+from dynaghost.slowpoints.curvature import energy_derivatives
+from dynaghost.systems.base import Array, System
+
+_LEAST_STEP = 2.0**-10
+_ENOUGH = 1e-4  # of the first-order decrease
+_CLOSE = 1e-7  # a full Newton step this short, relative to 1 + |x|, is followed by one that ends at rounding
+
+
+class End(IntEnum):
+    """How a start ended."""
+
+    CONVERGED = 0
+    CAPTURED = 1
+    STALLED = 2
+    DIVERGED = 3
+    LIMIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Balls:
+    """Balls in each of which a known point is the only one and Newton converges to it."""
+
+    centres: Array
+    radii: Array
+
+    def holding(self, x: Array) -> Array:
+        """Index of a ball that holds each state of (E, dim), −1 where none does."""
+        inside = np.full(len(x), -1)
+        for k, (centre, radius) in enumerate(zip(self.centres, self.radii, strict=True)):
+            offset = x - centre
+            inside[np.einsum("ej,ej->e", offset, offset) < radius**2] = k
+        return inside
+
+
+def no_balls(dim: int) -> Balls:
+    """Where nothing is known yet."""
+    return Balls(np.empty((0, dim)), np.empty(0))
+
+
+@dataclass(slots=True)
+class Batch:
+    """Where starts are: `x` (E, dim), `ends` (E,) of `End`, `ball` (E,) that captured it, and Jacobians evaluated."""
+
+    x: Array
+    ends: Array
+    ball: Array
+    evaluations: int = 0
+    steps: Array = field(default_factory=lambda: np.empty(0))
+
+
+def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 80) -> Batch:
+    """Newton on f from every start, with a line search on the speed.
+
+    Parameters
+    ----------
+    system : System
+    starts : ndarray (E, dim)
+    balls : Balls, optional
+        A start stops where it enters one.
+    limit : int
+        Most steps of a start.
+
+    Returns
+    -------
+    Batch
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> batch = newton(LeakyRNN([[0.5]], [0.1]), np.array([[1.0]]))
+    >>> batch.x.round(6).tolist(), batch.ends.tolist()
+    ([[0.194945]], [0])
+    """
+    balls = no_balls(system.dim) if balls is None else balls
+    batch = Batch(starts.copy(), np.full(len(starts), End.LIMIT), np.full(len(starts), -1))
+    active, lengths = np.arange(len(starts)), np.ones(len(starts))
+    values = system.f(batch.x)
+    for _ in range(limit):
+        active = _captured(batch, balls, active)
+        if not active.size:
+            break
+        x, f = batch.x[active], values[active]
+        direction, solved = _newton_directions(system, x, f)
+        batch.evaluations += len(active)
+        first = np.minimum(1.0, 4 * lengths[active])
+        x_new, f_new, lengths[active] = _line_search(system, x, f, direction, first)
+        batch.x[active], values[active] = x_new, f_new
+        small = np.linalg.norm(direction, axis=1) <= _CLOSE * (1 + np.linalg.norm(x_new, axis=1))
+        batch.ends[active[small & solved]] = End.CONVERGED
+        stuck = ~solved | (lengths[active] == 0)
+        batch.ends[active[stuck & ~small]] = End.STALLED
+        lost = ~np.all(np.isfinite(direction) | ~solved[:, None], axis=1)
+        batch.ends[active[lost]] = End.DIVERGED
+        active = active[batch.ends[active] == End.LIMIT]
+    return batch
+
+
+def _captured(batch: Batch, balls: Balls, active: Array) -> Array:
+    """Those that are in no ball yet."""
+    if not len(balls.radii):
+        return active
+    ball = balls.holding(batch.x[active])
+    batch.ball[active] = ball
+    batch.ends[active[ball >= 0]] = End.CAPTURED
+    return active[ball < 0]
+
+
+def _newton_directions(system: System, x: Array, f: Array) -> tuple[Array, Array]:
+    """−J⁻¹f, no longer than ten times 1 + |x|, and where J could be solved."""
+    J, right, solved = np.ascontiguousarray(system.jacobian(x)), -f[..., None], np.empty(len(x), bool)
+    solve_each(J, right, solved)
+    direction = np.where(solved[:, None], right[..., 0], 0.0)
+    size, most = np.linalg.norm(direction, axis=1), 10 * (1 + np.linalg.norm(x, axis=1))
+    return direction * np.minimum(1.0, most / np.maximum(size, 1e-300))[:, None], solved
+
+
+def _line_search(system: System, x: Array, f: Array, direction: Array, first: Array) -> tuple[Array, Array, Array]:
+    """The step that lowers the speed enough, its f, and its length in directions; 0 where none does."""
+    start, lengths = _energy(system, f), first.copy()
+    x_new, f_new, open_ = x.copy(), f.copy(), np.arange(len(x))
+    taken = np.zeros(len(x))
+    while open_.size:
+        t = lengths[open_]
+        trial = x[open_] + t[:, None] * direction[open_]
+        value = system.f(trial)
+        energy = _energy(system, value)
+        good = energy <= (1 - 2 * _ENOUGH * t) * start[open_]
+        done = open_[good]
+        x_new[done], f_new[done], taken[done] = trial[good], value[good], t[good]
+        open_, t, energy = open_[~good], t[~good], energy[~good]
+        # The parabola through both energies, whose slope at 0 is −2·start.
+        ratio = energy / np.maximum(start[open_], 1e-300)
+        shorter = np.nan_to_num(t / np.maximum(ratio - 1 + 2 * t, 1e-300), nan=0.1)
+        lengths[open_] = t * np.clip(shorter, 0.1, 0.5)
+        open_ = open_[lengths[open_] >= _LEAST_STEP]
+    return x_new, f_new, taken
+
+
+def _energy(system: System, f: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.einsum("ei,ei->e", f @ system.metric, f)
+
+
+def descend(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 100) -> Batch:
+    """Newton on q from every start, the exact Hessian shifted where it is not positive definite.
+
+    Parameters and result as in `newton`; `steps` is the length of the last step. A minimum of q is where it converged:
+    the unshifted step is below 1e-9 of 1 + |x|.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import SaddleNode
+    >>> batch = descend(SaddleNode(0.01), np.array([[1.0]]))
+    >>> bool(abs(batch.x[0, 0]) < 1e-9), batch.ends.tolist()
+    (True, [0])
+    """
+    balls = no_balls(system.dim) if balls is None else balls
+    batch = Batch(starts.copy(), np.full(len(starts), End.LIMIT), np.full(len(starts), -1), steps=np.ones(len(starts)))
+    active, shifts = np.arange(len(starts)), np.zeros(len(starts))
+    for _ in range(limit):
+        active = _captured(batch, balls, active)
+        if not active.size:
+            break
+        x = batch.x[active]
+        f, J = system.f(x), system.jacobian(x)
+        gradient, hessian = energy_derivatives(system, x, f, J)
+        batch.evaluations += len(active)
+        d, shift = gradient.copy(), shifts[active]
+        least = 1e-3 * np.abs(hessian).max(axis=(1, 2)) + 1e-300
+        descend_each(np.ascontiguousarray(hessian), d, shift, least)
+        ratio, trial = _gain(system, x, f, (d, gradient, hessian))
+        batch.x[active] = np.where((ratio > 1e-4)[:, None], trial, x)
+        size = np.linalg.norm(d, axis=1)
+        batch.steps[active] = size
+        close = size <= 1e-9 * (1 + np.linalg.norm(x, axis=1))
+        batch.ends[active[close & (shift == 0)]] = End.CONVERGED
+        batch.ends[active[close & (shift > 0)]] = End.STALLED
+        batch.ends[active[~np.isfinite(size)]] = End.DIVERGED
+        shifts[active] = _next_shift(shift, ratio, least)
+        active = active[batch.ends[active] == End.LIMIT]
+    return batch
+
+
+def _gain(system: System, x: Array, f: Array, model: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+    """Decrease of q over that of the quadratic model, and the trial states."""
+    d, gradient, hessian = model
+    trial = x + d
+    with np.errstate(invalid="ignore", over="ignore"):
+        predicted = -np.einsum("ei,ei->e", gradient, d) - 0.5 * np.einsum("ei,eij,ej->e", d, hessian, d)
+        actual = 0.5 * (_energy(system, f) - _energy(system, system.f(trial)))
+        return np.nan_to_num(actual / np.maximum(predicted, 1e-300), nan=-1.0, posinf=1.0, neginf=-1.0), trial
+
+
+def _next_shift(shift: Array, ratio: Array, least: Array) -> Array:
+    raised = np.maximum(4 * shift, least)
+    lowered = np.where(shift <= least, 0.0, shift / 8)
+    return np.where(ratio < 0.25, raised, np.where(ratio > 0.75, lowered, shift))

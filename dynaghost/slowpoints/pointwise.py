@@ -1,0 +1,227 @@
+"""The record of one point in n dimensions: what it is, what is proved about it, and its measures.
+
+Three verdicts: a fixed point, a ghost, or neither, and then it is in no list. Near a saddle-node the first two are told
+apart by what is proved (Newton–Kantorovich, or the exclusion ball), not by a tolerance on the speed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynaghost.kernels.linear import descend_each
+from dynaghost.slowpoints.complexified import pair_beside, passage_time
+from dynaghost.slowpoints.curvature import energy_derivatives
+from dynaghost.slowpoints.newton_kantorovich import FreeProof, RootProof, prove_free, prove_root
+from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, PassageFrom
+from dynaghost.slowpoints.stability import DEGENERATE, stability
+from dynaghost.systems.base import Array, System, Time
+
+_UNIT = 2.0**-53
+_SETTLED = 1e-3  # a minimum of q is known well enough to within this share of its bottleneck's half-width
+
+
+def polished(system: System, x: Array) -> Array:
+    """`x` after Newton steps for as long as they lower |f|."""
+    best, value = x, system.f(x)
+    for _ in range(8):
+        try:
+            trial = best - np.linalg.solve(system.jacobian(best), value)
+        except np.linalg.LinAlgError:
+            break
+        moved = system.f(trial)
+        if not np.linalg.norm(moved) < np.linalg.norm(value):
+            break
+        best, value = trial, moved
+    return best
+
+
+def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
+    """By float64, and where that fails in ball arithmetic."""
+    proof = prove_root(system, x)
+    if proof.proved or not balls or not system.enclosing:
+        return proof
+    from dynaghost.slowpoints.balls import prove_root_in_balls  # late: few points need it
+
+    in_balls = prove_root_in_balls(system, x)
+    return in_balls if in_balls.proved else proof
+
+
+def looks_like_root(system: System, x: Array) -> bool:
+    """Whether x is a simple root as far as unproved float64 tells: h ≤ ½ with L along J's weakest direction."""
+    J, f = system.jacobian(x), system.f(x)
+    v = _weakest(J)
+    try:
+        step, bend = np.linalg.solve(J, np.stack([f, system.second_derivative(x, v, v)], axis=1)).T
+    except np.linalg.LinAlgError:
+        return False
+    noise = 64 * _UNIT * (1 + np.linalg.norm(x)) * np.linalg.norm(np.linalg.inv(J), 2)
+    size = float(np.linalg.norm(step))
+    return bool((size + noise) * np.linalg.norm(bend) <= 0.5 and size <= 1e-6 * (1 + np.linalg.norm(x)))
+
+
+def fixed_point(system: System, x: Array, proof: RootProof) -> FixedPoint:
+    """The record of a fixed point, or of a degenerate or unproved one where the proof has a reason.
+
+    Parameters
+    ----------
+    system : System
+    x : ndarray (dim,)
+    proof : RootProof
+
+    Returns
+    -------
+    FixedPoint
+    """
+    eigenvalues = np.linalg.eigvals(system.jacobian(x))
+    eigenvalues = eigenvalues[np.lexsort((-eigenvalues.imag, -eigenvalues.real))]
+    degenerate = not proof.proved and proof.because.startswith("J is singular")
+    leak = 1.0 if system.leak is None and system.time is Time.MAP else system.leak
+    stable, name = DEGENERATE if degenerate else stability(eigenvalues, system.time, leak)
+    return FixedPoint(
+        x=x,
+        residual=float(np.linalg.norm(system.f(x))),
+        eigenvalues=eigenvalues,
+        multipliers=None if leak is None else 1 + leak * eigenvalues,
+        stable=stable,
+        stability=name,
+        degenerate=degenerate,
+        certificate=Certificate.EXISTS_UNIQUE if proof.proved else Certificate.UNDECIDED,
+        radius=proof.radius,
+        unique_radius=proof.unique_radius,
+        undecided_because=proof.because,
+        time=system.time,
+    )
+
+
+def index(point: FixedPoint) -> int:
+    """sign det(−J): complex eigenvalues come in pairs, so the positive ones alone count."""
+    return -1 if int(np.sum((point.eigenvalues.imag == 0) & (point.eigenvalues.real > 0))) % 2 else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    """The saddle-node normal form (w·v)·ṡ = μ + a·s² about a state: `w` = Gf/|f|_G, `v` of length 1, `width` √(μ/a).
+
+    `settled`: the state is a minimum of the speed, to within a thousandth of the width.
+    """
+
+    w: Array
+    v: Array
+    mu: float
+    a: float
+    alignment: float
+    width: float
+    settled: bool
+
+
+def bottleneck(system: System, x: Array) -> Bottleneck | None:
+    """The normal form about `x`; None where f is 0 or v and w are at right angles."""
+    f, J = system.f(x), system.jacobian(x)
+    mu = math.sqrt(max(float(f @ system.metric @ f), 0.0))
+    if not (mu > 0 and np.all(np.isfinite(J))):
+        return None
+    w, v = system.metric @ f / mu, _weakest(J)
+    alignment = float(w @ v)
+    if alignment < 0:
+        v, alignment = -v, -alignment
+    if alignment == 0:
+        return None
+    a = 0.5 * float(w @ system.second_derivative(x, v, v))
+    width = math.sqrt(mu / a) if a > 0 else math.inf
+    return Bottleneck(w, v, mu, a, alignment, width, _settled(system, x, (f, J, w, v), a, width))
+
+
+def _settled(system: System, x: Array, about: tuple[Array, Array, Array, Array], a: float, width: float) -> bool:
+    """By a Newton step on q; where its Hessian is too flat for float64, by the normal form along v alone."""
+    f, J, w, v = about
+    gradient, hessian = energy_derivatives(system, x[None], f[None], J[None])
+    shift, step = np.zeros(1), gradient.copy()
+    descend_each(np.ascontiguousarray(hessian), step, shift, np.array([np.abs(hessian).max() + 1e-300]))
+    size = float(np.linalg.norm(step))
+    if shift[0] == 0 and size <= min(_SETTLED * width, 1e-6 * (1 + float(np.linalg.norm(x)))):
+        return True
+    weakest = float(np.linalg.norm(J @ v))
+    if not (a > 0 and weakest <= 1e-6 * np.linalg.norm(J)):
+        return False
+    tilt = float(w @ (J @ v))
+    across = f - w * (w @ f) / (w @ w)
+    return bool(abs(tilt) / (2 * a) <= _SETTLED * width and np.linalg.norm(across) <= 1e-3 * np.linalg.norm(f))
+
+
+def proof_of_freedom(system: System, x: Array, w: Array) -> FreeProof:
+    """By float64, and where that fails in ball arithmetic."""
+    proof = prove_free(system, x, w)
+    if proof.radius > 0 or not system.enclosing:
+        return proof
+    from dynaghost.slowpoints.balls import lower_dot_in_balls
+
+    unit = w / np.linalg.norm(w)
+    return prove_free(system, x, unit, value=lower_dot_in_balls(system, x, unit) * (1 - 1e-12))
+
+
+def ghost(system: System, x: Array) -> Ghost | None:
+    """The record of a ghost at `x`; None if `x` is no minimum of the speed above zero.
+
+    Parameters
+    ----------
+    system : System
+    x : ndarray (dim,)
+
+    Returns
+    -------
+    Ghost or None
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> network = LeakyRNN([[1.5]], [0.25], time="flow")
+    >>> found = ghost(network, np.array([-0.6056526323082723]))  # sech²u = 1/1.5, so that J = 0
+    >>> round(found.speed, 4), found.certificate.value, found.passage_from.value
+    (0.0283, 'root_free', 'pair')
+    >>> ghost(network, np.array([0.3])) is None
+    True
+    """
+    shape = bottleneck(system, x)
+    if shape is None or not shape.settled:
+        return None
+    proof = proof_of_freedom(system, x, shape.w)
+    found = None if _faint(system, x, shape.mu) else pair_beside(system, x, shape.v, shape.width)
+    duration = _estimate(shape, system) if found is None else _exact(found[1], system)
+    return Ghost(
+        x=x,
+        speed=shape.mu,
+        curvature=max(shape.a, 0.0),
+        direction=shape.v,
+        complex_point=None if found is None else found[0],
+        passage_time=duration,
+        passage_from=PassageFrom.ESTIMATE if found is None else PassageFrom.PAIR,
+        certificate=Certificate.ROOT_FREE if proof.radius > 0 else Certificate.UNDECIDED,
+        radius=proof.radius,
+        undecided_because=proof.because,
+        alignment=shape.alignment,
+    )
+
+
+def _faint(system: System, x: Array, mu: float) -> bool:
+    """Whether the rounding of f is more than a percent of the speed: a root of the evaluated f is then noise."""
+    rad = system.f_enclosure(x)[1]
+    error = float(np.linalg.norm(rad)) if np.all(np.isfinite(rad)) else 4 * _UNIT * (1 + float(np.linalg.norm(x)))
+    return mu < 100 * error * math.sqrt(float(np.abs(np.diag(system.metric)).max()))
+
+
+def _exact(eigenvalue: complex, system: System) -> float:
+    return passage_time(eigenvalue, system.time, system.leak)
+
+
+def _estimate(shape: Bottleneck, system: System) -> float:
+    if not shape.a > 0:
+        return math.inf
+    leak = 1.0 if system.leak is None else system.leak
+    estimate = math.pi * shape.alignment / math.sqrt(shape.mu) / math.sqrt(shape.a)
+    return estimate if system.time is Time.FLOW else estimate / leak
+
+
+def _weakest(J: Array) -> Array:
+    """The right singular vector of the smallest singular value."""
+    return np.linalg.svd(J)[2][-1]
