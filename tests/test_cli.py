@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import shutil
 import struct
 import subprocess
@@ -19,6 +20,11 @@ from dynaghost import cli
 from dynaghost.analysis import analyze
 from dynaghost.checkpoints.run import load_run
 from dynaghost.summary import document
+from dynaghost.sweep import load_sweep
+from dynaghost.training import trainer as library
+from dynaghost.training.noise import Noise
+from dynaghost.training.schedule import parse_schedule
+from dynaghost.training.tasks import TASKS
 from dynaghost.version import VERSION
 
 DATA = Path(__file__).parents[1] / "data"
@@ -449,6 +455,83 @@ def test_training_options_reach_the_task(dynaghost, tmp_path):
     assert (told["system"]["leak"], told["training"]["dtype"]) == (0.25, "float32")
     with np.load(tmp_path / "epoch_200.npz") as file:
         assert file["m"].dtype == np.float32
+
+
+SMALL = ("--units", "6", "--seed", "3", "--save-every", "2")
+DESCENT = {"learning_rate": 0.02, "epochs": 4}
+# Options beside the task and those of SMALL, the task's values, and what the library takes.
+TRAININGS = {
+    "--rank 3": ("delayed-activation", {}, {"rank": 3}),
+    "--rank full": ("delayed-activation", {}, {"rank": "full"}),
+    "--readout trained": ("delayed-activation", {}, {"readout": "trained"}),
+    "--train-confidence --confidence 3": ("delayed-activation", {"confidence": 3.0}, {"trains_confidence": True}),
+    "--initial-noise 0.1": ("delayed-activation", {}, {"noise": Noise(3, initial=0.1)}),
+    "--process-noise 0.1 --noise-seed 5": ("delayed-activation", {}, {"noise": Noise(5, process=0.1)}),
+    "--process-noise 0.1 --same-noise": ("delayed-activation", {}, {"noise": Noise(3, process=0.1, fresh=False)}),
+    "--schedule 2x10@0.02,2x1@0.1": (
+        "delayed-activation",
+        {},
+        {"schedule": parse_schedule("2x10@0.02,2x1@0.1"), "learning_rate": None, "epochs": None},
+    ),
+    "--rounding-seed 2": ("delayed-activation", {}, {"rounding_seed": 2}),
+    "--cue-steps 3": ("cue-discrimination", {"cue_steps": 3}, {}),
+    "--delay-steps 4 --response-steps 5": ("cue-discrimination", {"delay_steps": 4, "response_steps": 5}, {}),
+    "--repeats 2": ("match-to-sample", {"repeats": 2}, {}),
+    "--spread 0": ("match-to-sample", {"spread": 0.0}, {}),
+    "--trial-seed 7 --leak 0.25": ("match-to-sample", {"seed": 7, "leak": 0.25}, {}),
+    "--rank full --metrics-every 3": ("match-to-sample", {}, {"rank": "full", "metrics_every": 3}),
+}
+
+
+@pytest.mark.parametrize("options", TRAININGS)
+def test_an_option_of_training_reaches_the_trainer(dynaghost, tmp_path, options):
+    """The same bytes as the library's, and other ones than without the option."""
+    name, values, asked = TRAININGS[options]
+    length = () if "--schedule" in options else ("--lr", "0.02", "--epochs", "4")
+    assert dynaghost("train", name, *SMALL, *length, *options.split(), "--out", tmp_path / "a")[0] == 0
+    common = {"units": 6, "seed": 3, "save_every": 2, **DESCENT}
+    library.train(TASKS[name](**values), out=tmp_path / "b", **{**common, **asked})
+    library.train(TASKS[name](), out=tmp_path / "c", **common)
+    a, b, c = ({path.name: path.read_bytes() for path in (tmp_path / x).iterdir()} for x in "abc")
+    assert a == b
+    assert all(a[file] != c[file] for file in ("epoch_4.npz", "run.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("delayed-activation", "--schedule", "5x10"), "EPOCHSxCONFIDENCE@RATE|epochs x confidence @ learning rate"),
+        (("delayed-activation", "--schedule", "5x10@0.1", "--lr", "0.1"), "--lr"),
+        (("delayed-activation", "--lr", "0.1"), "--epochs"),
+        (("delayed-activation", "--lr", "nan", "--epochs", "2"), "--lr.*above 0, got nan"),
+        (("delayed-activation", "--lr", "0.1", "--epochs", "2", "--rank", "half"), "--rank.*full"),
+        (("delayed-activation", "--lr", "0.1", "--epochs", "2", "--spread", "1"), "--spread.*delayed-activation"),
+        (("delayed-activation", "--lr", "0.1", "--epochs", "2", "--steps", "3"), "steps must be more than"),
+        (("delayed-activation", "--lr", "0.1", "--epochs", "2", "--noise-seed", "3"), "--noise-seed"),
+        (("match-to-sample", "--lr", "0.1", "--epochs", "2", "--x0", "1"), "--x0.*match-to-sample"),
+        (("match-to-sample", "--lr", "0.1", "--epochs", "2", "--leak", "2"), "--leak.*at most 1, got 2"),
+    ],
+)
+def test_training_that_makes_no_sense_is_wrong_usage(dynaghost, tmp_path, arguments, named):
+    status, out, err = dynaghost("train", *arguments, "--seed", "1", "--out", tmp_path / "run")
+    assert (status, out) == (2, "")
+    assert re.search(named, " ".join(err.split()))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_sweep_of_trained_readouts_with_checkpoints(dynaghost, tmp_path):
+    options = ("--lr", "0.1", "--epochs", "4", "--units", "6", "--seeds", "1", "--ranks", "1,2")
+    status, _, err = dynaghost("sweep", *options, "--out", tmp_path / "fixed")
+    assert (status, "ranks" in err) == (1, True)
+    command = ("sweep", *options, "--readout", "trained", "--save-every", "2", "--out", tmp_path / "a")
+    status, out, _ = dynaghost(*command)
+    assert (status, out) == (0, f"2 runs in {tmp_path / 'a'}\n")
+    assert [row.rank for row in load_sweep(tmp_path / "a").rows] == [1, 2]
+    runs = sorted((tmp_path / "a" / "runs").iterdir())
+    assert len(runs) == 2
+    for run in runs:
+        assert [checkpoint.step for checkpoint in load_run(run)] == [0, 2, 4]
+        assert json.loads((run / "run.json").read_text())["trial"]["readout_weights"] == "w_out"
 
 
 def test_another_run_does_not_overwrite_the_first(dynaghost, tmp_path):

@@ -1,5 +1,6 @@
 """Runs of every network on disk: what they write, how they resume, and that the analysis reads them."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -11,11 +12,14 @@ from dynaghost.errors import DynaghostError
 from dynaghost.training.any_network import network_of
 from dynaghost.training.cues import CueDiscrimination, MatchToSample
 from dynaghost.training.descent import descend, descend_schedule, measure
+from dynaghost.training.description import task_name
 from dynaghost.training.initial import initial_network
 from dynaghost.training.noise import Noise
 from dynaghost.training.schedule import parse_schedule
 from dynaghost.training.task import DelayedActivation
+from dynaghost.training.tasks import TASKS
 from dynaghost.training.trainer import train
+from dynaghost.training.trials import trial_outputs
 
 PLAIN = {"learning_rate": 0.02, "epochs": 45}
 CASES = {
@@ -95,6 +99,62 @@ def test_low_rank_runs_are_read_by_the_analysis(case, tmp_path):
     )
     assert (system.dim, system.leak) == (13, 0.5)
     assert system.rank == (network.rank if hasattr(network, "rank") else 1)
+
+
+def replayed(folder):
+    """The network's output in each kind of trial, from run.json and the last weights alone, by NumPy."""
+    run = json.loads((folder / "run.json").read_text())
+    with np.load(folder / "epoch_45.npz") as file:
+        w = {name: file[name] for name in file.files}
+    system, trial = run["system"], run["trial"]
+    names, leak = system["names"], system["leak"]
+    if "W" in names:
+        W = w[names["W"]].T if system.get("transpose") else w[names["W"]]
+    elif "m" in names:
+        W = np.outer(w[names["m"]], w[names["n"]]) if system["rank"] == 1 and w["m"].ndim == 1 else w["m"] @ w["n"]
+    else:
+        W = (w["S_l"] @ w["S_r"]).T
+    periods = trial.get("periods", [{"start": 0, "steps": trial["steps"], "inputs": [[]]}])
+    x = np.full((len(periods[0]["inputs"]), len(W)), trial.get("x0", 0.0))
+    shown = w[system["input_weights"]] if "input_weights" in system else np.zeros((len(W), 0))
+    states = []
+    for period in periods:
+        drive = w[names["b"]] + np.array(period["inputs"]) @ shown.T
+        for _ in range(period["steps"]):
+            x = (1 - leak) * x + leak * np.tanh(x @ W.T + drive)
+            states.append(x)
+    assert len(states) == trial["steps"]
+    read = np.array(states).transpose(1, 0, 2)
+    if "confidence" in trial:
+        c = w["confidence"][0] if "confidence" in w else trial["confidence"]
+        return 1 / (1 + np.exp(-c * (read @ w[names["n"]] - trial["threshold"])))
+    read = read @ w["S_l"] if "(r S_l)" in trial["readout"] else read
+    y = read @ w[trial["readout_weights"]].ravel() + w[trial["readout_bias"]]
+    return np.tanh(y) if "tanh" in trial["readout"] else 1 / (1 + np.exp(-y))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "noise"])
+def test_run_json_and_the_weights_are_enough_to_run_the_trials_again(case, tmp_path):
+    task, options = CASES[case]
+    if not isinstance(task, DelayedActivation):
+        task = dataclasses.replace(task, spread=0.0)  # at rest before the cue, since those draws are in no file
+    folder = train(task, out=tmp_path, **{**options, "noise": None}, **COMMON)
+    with np.load(folder / "epoch_45.npz") as file:
+        network = network_of(file)
+    if "schedule" in options:
+        task = dataclasses.replace(task, confidence=1.0)
+    found = replayed(folder)
+    np.testing.assert_allclose(np.tile(found, (task.trials // len(found), 1)), trial_outputs(network, task), atol=1e-12)
+    trial = json.loads((folder / "run.json").read_text())["trial"]
+    if "targets" in trial:
+        assert np.tile(trial["targets"], task.trials // len(found)).tolist() == task.targets[:, -1].tolist()
+
+
+def test_every_task_has_a_name(tmp_path):
+    from dynaghost.cli import training
+
+    assert tuple(TASKS) == training._TASKS
+    assert [task_name(kind()) for kind in TASKS.values()] == list(TASKS)
 
 
 def test_run_json_says_what_was_asked(tmp_path):

@@ -4,12 +4,14 @@ import dataclasses
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from dynaghost.training.any_network import Network
 from dynaghost.training.cue_networks import CueFullRankNetwork, CueLowRankNetwork
-from dynaghost.training.cues import MatchToSample
 from dynaghost.training.networks import RankOneNetwork
 from dynaghost.training.readout_networks import FullRankNetwork, LowRankNetwork
 from dynaghost.training.task import DelayedActivation
+from dynaghost.training.tasks import TASKS
 
 
 def description(network: Network, task: Any, training: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def description(network: Network, task: Any, training: dict[str, Any]) -> dict[s
         "software": {"dynaghost": version("dynaghost")},
         "axis": "epoch",
         "system": _system(network, task.leak),
-        "trial": {**_trial(task, network), **_readout(network, task)},
+        "trial": {**_trial(network, task), **_readout(network, task)},
         "training": training,
     }
 
@@ -48,38 +50,58 @@ def task_name(task: Any) -> str:
 
     Examples
     --------
+    >>> from dynaghost.training.cues import MatchToSample
     >>> task_name(MatchToSample())
     'match-to-sample'
     """
-    if isinstance(task, DelayedActivation):
-        return "delayed-activation"
-    return "match-to-sample" if isinstance(task, MatchToSample) else "cue-discrimination"
+    return next(name for name, kind in TASKS.items() if isinstance(task, kind))
 
 
 def _system(network: Network, leak: float) -> dict[str, Any]:
     common = {"units": network.units, "leak": leak, "form": "rate", "scale": 1.0, "activation": "tanh"}
     match network:
-        case RankOneNetwork():
-            return {"kind": "low_rank", "rank": 1, **common, "names": {"m": "m", "n": "n", "b": "b"}}
-        case LowRankNetwork():
-            return {"kind": "low_rank", "rank": network.rank, **common, "names": {"m": "m", "n": "n", "b": "b"}}
+        case RankOneNetwork() | LowRankNetwork():
+            rank = 1 if isinstance(network, RankOneNetwork) else network.rank
+            return {"kind": "low_rank", "rank": rank, **common, "names": {"m": "m", "n": "n", "b": "b"}}
         case FullRankNetwork():
             return {"kind": "recurrent", **common, "names": {"W": "W", "b": "b"}}
         case CueLowRankNetwork():
             # S_l and S_r are known by name, with their row convention; as m and n they would stand in the wrong order.
             own = {"names": {"b": "W_in.bias"}, "equation": "r <- (1-leak) r + leak tanh(r S_l S_r + W_in u + b)"}
-            return {"kind": "low_rank", "rank": network.rank, **common, **own}
+            return {"kind": "low_rank", "rank": network.rank, **common, **own, **_INPUTS}
         case CueFullRankNetwork():
             names = {"W": "W_rec", "b": "W_in.bias"}
             equation = "r <- (1-leak) r + leak tanh(r W_rec + W_in u + b)"
-            return {"kind": "recurrent", **common, "names": names, "transpose": True, "equation": equation}
+            return {"kind": "recurrent", **common, "names": names, "transpose": True, "equation": equation, **_INPUTS}
 
 
-def _trial(task: Any, network: Network) -> dict[str, Any]:
-    if not isinstance(task, DelayedActivation):
-        return {"delay": task.delay, "steps": task.steps, "trials": task.trials, **dataclasses.asdict(task)}
-    told = {"x0": task.x0, "steps": task.steps, "delay": task.delay, "delay_steps": task.delay_steps}
-    return {**told, "threshold": task.threshold} if isinstance(network, RankOneNetwork) else told
+# u of the equation is constant in each period of the trial.
+_INPUTS = {"input_weights": "W_in.weight"}
+
+
+def _trial(network: Network, task: Any) -> dict[str, Any]:
+    if isinstance(task, DelayedActivation):
+        told = {"x0": task.x0, "steps": task.steps, "delay": task.delay, "delay_steps": task.delay_steps}
+        return {**told, "threshold": task.threshold} if isinstance(network, RankOneNetwork) else told
+    state = "tanh(spread*N(0,1)) of each unit, anew in each trial and epoch"
+    told = {"delay": task.delay, "steps": task.steps, "trials": task.trials, **dataclasses.asdict(task)}
+    return {**told, "initial_state": state, "periods": _periods(task), "targets": _by_kind(task, task.targets[:, -1])}
+
+
+def _periods(task: Any) -> list[dict[str, Any]]:
+    """Stretches of the trial over which the input is constant: u of each kind of trial, a row each."""
+    inputs, starts = task.inputs, [0]
+    starts += [t for t in range(1, task.steps) if t == task.response_start or (inputs[:, t] != inputs[:, t - 1]).any()]
+    ends = [*starts[1:], task.steps]
+    return [
+        {"start": t, "steps": end - t, "inputs": _by_kind(task, inputs[:, t])}
+        for t, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _by_kind(task: Any, of_trials: np.ndarray) -> list[Any]:
+    """A batch holds each kind `repeats` times, one kind after the other and then again."""
+    return of_trials[: len(task.kinds)].tolist()
 
 
 def _readout(network: Network, task: Any) -> dict[str, Any]:
@@ -87,8 +109,9 @@ def _readout(network: Network, task: Any) -> dict[str, Any]:
         case RankOneNetwork():
             return {"readout": "1/(1+exp(-c*(kappa-threshold)))", "confidence": task.confidence}
         case LowRankNetwork() | FullRankNetwork():
-            return {"readout": "1/(1+exp(-(w_out.x+b_out)))"}
-        case CueLowRankNetwork():
-            return {"readout": "tanh(W_out.weight (r S_l) + W_out.bias)"}
-        case CueFullRankNetwork():
-            return {"readout": "tanh(W_out.weight r + W_out.bias)"}
+            names = {"readout_weights": "w_out", "readout_bias": "b_out"}
+            return {"readout": "1/(1+exp(-(w_out.x+b_out)))", **names}
+        case CueLowRankNetwork() | CueFullRankNetwork():
+            of = "(r S_l)" if isinstance(network, CueLowRankNetwork) else "r"
+            names = {"readout_weights": "W_out.weight", "readout_bias": "W_out.bias"}
+            return {"readout": f"tanh(W_out.weight {of} + W_out.bias)", **names}

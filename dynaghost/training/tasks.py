@@ -6,6 +6,7 @@ import numpy as np
 
 from dynaghost.errors import DynaghostError
 from dynaghost.training.cue_networks import CueFullRankNetwork, CueLowRankNetwork
+from dynaghost.training.cues import CueDiscrimination, MatchToSample
 from dynaghost.training.task import DelayedActivation
 
 
@@ -29,6 +30,14 @@ class Task(Protocol):
     @property
     def loss_weights(self) -> np.ndarray: ...
     def states(self, units: int, *, first: int, updates: int) -> np.ndarray: ...
+
+
+TASKS = {
+    "delayed-activation": DelayedActivation,
+    "cue-discrimination": CueDiscrimination,
+    "match-to-sample": MatchToSample,
+}
+"""Every task by the name that the command line and `run.json` have for it."""
 
 
 def check_fit(network: Any, task: Any) -> None:

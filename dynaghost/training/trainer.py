@@ -17,6 +17,7 @@ from dynaghost.training.initial import initial_network
 from dynaghost.training.networks import RankOneNetwork, round_anew
 from dynaghost.training.noise import Noise
 from dynaghost.training.schedule import Schedule
+from dynaghost.training.task import DelayedActivation
 
 __all__ = ["parse_epochs", "train"]
 
@@ -132,8 +133,15 @@ def train(
         task, rank=rank, units=units, seed=seed, readout=readout, trains_confidence=trains_confidence
     )
     network = network if rounding_seed is None else round_anew(network, rounding_seed)
-    _run(plan, network, description(network, task, training), progress)
+    _run(plan, network, description(network, _last(task, schedule), training), progress)
     return plan.folder
+
+
+def _last(task: Any, schedule: Schedule | None) -> Any:
+    """The task as it is at the end of training."""
+    if schedule is None or not isinstance(task, DelayedActivation):
+        return task
+    return dataclasses.replace(task, confidence=schedule.stages[-1].confidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +165,7 @@ class _Plan:
 
     def measure(self, network: Any) -> tuple[float, float]:
         """Of the last epoch, on the trials and with the confidence of the update that would follow."""
-        task = self.task
-        if self.schedule is not None:
-            task = dataclasses.replace(task, confidence=self.schedule.at(self.epochs).confidence)
-        return measure(network, task, epoch=self.epochs, noise=self.noise)
+        return measure(network, _last(self.task, self.schedule), epoch=self.epochs, noise=self.noise)
 
 
 def _run(plan: _Plan, network: Any, run: dict[str, Any], progress: Callable[[int], object] | None) -> None:

@@ -1,0 +1,47 @@
+"""The command line: the only place that prints. Each command imports what it needs when it runs.
+
+Exit status: 0 if everything was read and done (`analyze`: whatever the verdicts), 1 if the input cannot be read or
+analyzed, 2 for wrong usage, 3 if `reproduce` finds a claim that fails unexpectedly, 130 when interrupted (the same
+command then goes on where it was).
+"""
+
+import sys
+
+import click
+
+from dynaghost.cli.reading import analyze, info, inspect, plot
+from dynaghost.cli.training import reproduce, sweep, train
+from dynaghost.errors import DynaghostError
+from dynaghost.version import VERSION
+
+_EPILOG = (
+    "Exit status: 0 if everything was read and done, whatever the verdicts; 1 if the input cannot be read or analyzed; "
+    "2 for wrong usage; 3 if reproduce finds a claim that fails unexpectedly; 130 when interrupted (the same command "
+    "then goes on where it was)."
+)
+
+
+def main() -> None:
+    """Entry point of the `dynaghost` command."""
+    try:
+        status = commands.main(standalone_mode=False)
+    except DynaghostError as error:
+        click.echo(f"error: {error}", err=True)
+        status = 1
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("interrupted; the same command goes on from here", err=True)
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, message="dynaghost %(version)s")
+def commands() -> None:
+    """Did a recurrent network learn through a bifurcation or through a ghost?"""
+
+
+for _command in (analyze, inspect, plot, train, sweep, reproduce, info):
+    commands.add_command(_command)

@@ -1,0 +1,144 @@
+"""Commands that read checkpoints or results: analyze, inspect, plot, info."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dynaghost.cli.options import Real, Whole, grouped, progress_bar
+from dynaghost.version import VERSION
+
+_MODEL_OPTIONS = (
+    click.option("--map", "mapping", metavar="m=NAME,…", help="Which array of a file is m, n and b."),
+    click.option("--transpose", is_flag=True, default=None, help="The file's connectivity acts on rows, r ← r W."),
+    click.option("--form", type=click.Choice(["rate", "current"]), help="tanh(W x + b), or W tanh(h) + b."),
+    click.option("--scale", type=Real(0), help="Factor of the connectivity, such as 0.01 for W = m nᵀ/100."),
+    click.option("--leak", type=Real(0, 1), help="Δt/τ of the map x ← (1 − leak)·x + leak·tanh(…)."),
+    click.option("--time", type=click.Choice(["flow", "map"]), help="Whose eigenvalues and times are reported."),
+)
+_TRIAL_OPTIONS = (
+    click.option("--x0", metavar="VALUE|FILE.npy", help="A trial's initial state: of all units, or of each."),
+    click.option("--trial-steps", type=Whole(1), help="Iterations of a trial. [default: until at rest]"),
+    click.option("--delay", type=Real(0), help="The task's delay, in τ."),
+    click.option("--threshold", type=Real(), help="The readout's threshold, on κ."),
+)
+_RUN_OPTIONS = (
+    click.option("--metrics", type=click.Path(exists=True, dir_okay=False), help="Table of losses by epoch or step."),
+    click.option("--no-metrics", is_flag=True, help="Without a table of losses, though one is there."),
+    click.option("--axis", type=click.Choice(["epoch", "step"]), help="What the checkpoints count, whatever they say."),
+    click.option("--pattern", help='Which files of the folder, such as "seed3/*.pt".'),
+    click.option("--every", type=Whole(1), help="Analyze every K-th checkpoint."),
+    click.option("--from", "start", type=int, metavar="STEP", help="From this step on."),
+    click.option("--to", "stop", type=int, metavar="STEP", help="Up to this step, included."),
+)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True))
+@click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
+@click.option("--plots", is_flag=True, help="Draw the pictures too.")
+@click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
+@grouped(_MODEL_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
+def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
+    """Slow points, events and verdicts of the checkpoints in FOLDER."""
+    from dynaghost.analysis import analyze as analyze_run
+    from dynaghost.store import open_store
+    from dynaghost.views.text import summary
+
+    run = _load(folder, options)
+    target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
+    with open_store(target, run) as kept, progress_bar(len(run)) as progress:
+        result = analyze_run(run, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
+    result.save(target)
+    click.echo(summary(result))
+    if plots:
+        _draw(result, target)
+    click.echo(f"\nresults in {target}")
+
+
+@click.command()
+@click.argument("out", type=click.Path(exists=True, file_okay=False))
+def plot(out: str) -> None:
+    """Draw the pictures of the results in OUT."""
+    from dynaghost.analysis import load_analysis
+
+    _draw(load_analysis(out), Path(out))
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@grouped(_MODEL_OPTIONS)
+def inspect(file: str, **options: Any) -> None:
+    """What one checkpoint FILE holds, and its slow points."""
+    from dynaghost.checkpoints.formats import read_arrays
+    from dynaghost.checkpoints.recognize import recognize_source
+    from dynaghost.slowpoints.find import find_slow_points
+    from dynaghost.views.text import contents_text, slow_points_text
+
+    contents = read_arrays(file)
+    click.echo(contents_text(file, contents.format, contents.arrays, contents.scalars))
+    found = recognize_source(file, **_model(options))
+    for line in (f"equation: {found.equation}", f"weights: {found.guess}", *(f"note: {n}" for n in found.notes)):
+        click.echo(line)
+    click.echo(slow_points_text(find_slow_points(found.system), found.system.time))
+
+
+@click.command()
+def info() -> None:
+    """Versions, and what this machine offers the compiled kernels."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from dynaghost.kernels.machine import describe
+
+    click.echo(f"dynaghost {VERSION}, Python {platform.python_version()}, {platform.machine()}")
+    for name in ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matplotlib", "safetensors", "pandas"):
+        try:
+            click.echo(f"  {name} {version(name)}")
+        except PackageNotFoundError:
+            click.echo(f"  {name} not installed")
+    machine = describe()
+    click.echo(f"kernels: {machine['processor']} ({machine['vectors']}), kept in {machine['cache']}")
+
+
+def _load(folder: str, options: dict[str, Any]) -> Any:
+    from dynaghost.checkpoints.run import load_run
+
+    if options["metrics"] and options["no_metrics"]:
+        raise click.BadParameter("expected one of --metrics and --no-metrics, got both", param_hint="--no-metrics")
+    metrics = False if options["no_metrics"] else options["metrics"]
+    trial = {name: options[name] for name in ("trial_steps", "delay", "threshold")}
+    reading = {"metrics": metrics, "axis": options["axis"], "pattern": options["pattern"]}
+    run = load_run(folder, **reading, **_model(options), **trial, x0=_initial_state(options["x0"]))
+    chosen = {name: options[name] for name in ("every", "start", "stop")}
+    return run.select(**chosen) if any(value is not None for value in chosen.values()) else run
+
+
+def _model(options: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: options[name] for name in ("transpose", "form", "scale", "leak", "time")}
+    return {**plain, "mapping": _mapping(options["mapping"])}
+
+
+def _mapping(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(role not in ("m", "n", "b", "W") or not equals or not name for role, equals, name in pairs):
+        raise click.BadParameter(f"expected m=NAME,n=NAME,b=NAME, got {text!r}", param_hint="--map")
+    return {role: name for role, _, name in pairs}
+
+
+def _initial_state(text: str | None) -> float | str | None:
+    if text is None or text.endswith(".npy"):
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.BadParameter(f"expected a number or a .npy file, got {text!r}", param_hint="--x0") from error
+
+
+def _draw(result: Any, target: Path) -> None:
+    from dynaghost.views.plot import figures
+
+    for path in figures(result, target):
+        click.echo(f"drew {path}")
