@@ -29,6 +29,7 @@ from dynaghost.slowpoints import Certificate, find_slow_points
 from dynaghost.slowpoints.records import PassageFrom, Status
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems import LowRankRNN, RankOneRNN, SaddleNode
+from dynaghost.trajectories.census import census
 
 U = 2.0**-53
 
@@ -352,6 +353,48 @@ def test_a_unit_that_turns_over_is_not_carried():
     after = RankOneRNN([1e-3, -1e-3, 10.0], [900.0, -900.0, 1e-9], [-5.0, 5.0, 0.0])
     carried = find_circuits([before.latent(), after.latent()], carry=True)
     assert [counts(points) for points in carried] == [(1, 0), (1, 1)]
+
+
+# Room.
+
+
+def staircase(units, seed=0):
+    """A step a unit, one beside the other, each with a maximum and a minimum of f."""
+    rng = np.random.default_rng(seed)
+    at = np.arange(units) - units / 2 + rng.uniform(-0.3, 0.3, units)
+    m = rng.uniform(6, 12, units) * rng.choice([-1, 1], units)
+    return network(m, np.sign(m) * rng.uniform(0.4, 0.6, units), -m * at)
+
+
+def test_more_critical_points_than_there_is_room_for_at_first_are_no_case_for_balls():
+    system, truth = staircase(36), judge(staircase(36))
+    assert len(truth.criticals) > line.MOST
+    few = network(np.r_[1.5, np.zeros(35)], np.ones(36), np.r_[0.25, np.zeros(35)])
+    mixed = find_circuits([s.latent() for s in (few, system, few)])
+    assert [points.cost.ball_evaluations for points in mixed] == [0, 0, 0]
+    assert [counts(points) for points in mixed] == [(1, 1), (len(truth.roots), len(truth.ghosts)), (1, 1)]
+    check(mixed[1], truth)
+    stacks = (np.stack([w, w]) for w in system.latent().weights)
+    (found,) = census([tuple(stacks)])
+    assert found.by_balls.tolist() == [False, False]
+    assert found.ghosts.tolist() == [len(truth.ghosts)] * 2
+    assert found.complete.all()
+
+
+def test_what_lacks_room_says_so_and_what_float64_cannot_decide_says_otherwise():
+    def status(system, most):
+        rows = [w[None] for w in system.latent().weights]
+        found = np.empty(1, np.int64), np.empty((1, 4), np.int64)
+        room = np.empty((1, most, 7)), np.empty((1, most + 1, 6)), np.empty((1, 7))
+        line.structures(*rows, False, *found, *room)
+        return int(found[0][0]), int(found[1][0, 0])
+
+    assert [status(staircase(4), most) for most in (1, 3, 7)] == [(line.NO_ROOM, 0)] * 3
+    assert [status(staircase(4), most) for most in (8, 40)] == [(line.DECIDED, 8)] * 2
+    assert status(network(1.0, 1.0, 0.0), line.MOST) == (line.UNDECIDED, 0)
+    # Critical points so far away that the ends of parts are rounded by more than the margins allow for.
+    assert status(network(1.0, 2.0, -1e5), 2048) == (line.DECIDED, 2)
+    assert status(network(1.0, 2.0, -5e6), 2048) == (line.UNDECIDED, 0)
 
 
 # The constants and bounds of the kernel.

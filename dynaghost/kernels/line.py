@@ -12,8 +12,9 @@ Only the zeros of f' need covering, since between them f is monotone and the sig
    Halley's iteration finds it, and |f(x*) − f(x)| ≤ |f'(x)|²/min|f''| decides the sign of f there.
 4. Between neighbouring critical points with f of opposite signs lies exactly one root, enclosed by Newton–Kantorovich.
 
-Whatever float64 cannot decide gives UNDECIDED, and the caller turns to ball arithmetic. Each certificate comes with the
-margins by which it holds; while the weights have moved by less than that, the structure is the same (`drift`).
+Whatever float64 cannot decide gives UNDECIDED, and the caller turns to ball arithmetic; what only lacked room in the
+caller's arrays gives NO_ROOM, and the caller may bring larger ones. Each certificate comes with the margins by which it
+holds; while the weights have moved by less than that, the structure is the same (`drift`).
 """
 
 import math
@@ -23,9 +24,9 @@ from numba import njit
 
 from dynaghost.kernels.sums import add, derivatives, taylor_piece, value_and_slope
 
-DECIDED, UNDECIDED = 0, 1
+DECIDED, UNDECIDED, NO_ROOM = 0, 1, 2
 MOST = 64
-"""Most critical points (and roots less one) of one network; more go to ball arithmetic."""
+"""Room for critical points (and roots less one) of one network with which a search begins."""
 
 TANH_SIXTH = 0.0727
 """A ≥ sup|tanh⁽⁶⁾|/6!."""
@@ -41,15 +42,18 @@ RADIUS, LEFT, RIGHT = 3, 4, 5
 MARGIN_VALUE, MARGIN_SLOPE, MARGIN_CURVE, MARGIN_TAIL, REACH, ERROR_VALUE, ERROR_SLOPE = 0, 1, 2, 3, 4, 5, 6
 # Columns of the scratch list of parts: where, what is proved there, by how much, and a guess of the zero of f'.
 _START, _END, _MONOTONE, _SIGN, _MARGIN, _GUESS = 0, 1, 2, 3, 4, 5
-_PARTS = 512
-_RADII = 40
+# Parts of the line, and centres of a march, for each critical point that there is room for.
+_PARTS, _CENTRES = 8, 32
 # Part of |f'| or |f''| that a certificate keeps as margin, so that it can be carried to the next checkpoint.
 _SPARE = 0.04
 # Typed: a literal 0 or −1 as an argument makes Numba compile the callee twice.
 _ZERO, _NONE = np.int64(0), np.int64(-1)
-# The ends c + h of a piece are rounded, by less than 1e-8 of a part's width (a march has at most 2000 centres, so that
-# |c| < 1e6·r); the spare part of |f'| or |f''| covers that, if the margin gives up this much.
+# In the place of a count: the caller's arrays are too small.
+_FULL = np.int64(-2)
+# The ends c + h of a piece are rounded, by less than 2e-8 of a part's width (≥ r/128, and |c| < _FARTHEST·r); what is
+# spared of |f'| or |f''| covers that, if the margin gives up this much.
 _KEPT = 1.0 - 1e-5
+_FARTHEST = 1e6
 # A root's radius must be below this, relative to max(1, |κ|): where large weights cancel, balls do better.
 _SHARP = 1e-6
 
@@ -110,7 +114,7 @@ def rounding(units, magnitude, linear):
 
 @njit(error_model="numpy", cache=True)
 def _emit(parts, count, start, end, monotone, sign, margin, guess):
-    """Append a part, or lengthen the last one if it says the same."""
+    """Append a part, or lengthen the last one if it says the same; the new number of parts, or _FULL."""
     if count > 0:
         last = parts[count - 1]
         if last[_MONOTONE] == monotone and last[_SIGN] == sign:
@@ -119,8 +123,8 @@ def _emit(parts, count, start, end, monotone, sign, margin, guess):
             if not math.isnan(guess):
                 last[_GUESS] = guess
             return count
-    if count == _PARTS:
-        return -1
+    if count == parts.shape[0]:
+        return _FULL
     row = parts[count]
     row[_START], row[_END], row[_MONOTONE], row[_SIGN], row[_MARGIN], row[_GUESS] = (
         start,
@@ -137,7 +141,7 @@ def _emit(parts, count, start, end, monotone, sign, margin, guess):
 def _divide(g, c, lower, upper, r, remainder, error1, error2, parts, count, stack):
     """Label [c + lower, c + upper] by the polynomial f'(c + h) = Σ g_k hᵏ, ± remainders (|h| ≤ r) and rounding errors.
 
-    Returns the new number of parts, or −1 if some part stays undecided at r/64.
+    Returns the new number of parts, −1 if some part stays undecided at r/64, or _FULL.
     """
     g0, g1, g2, g3, g4 = g[0], g[1], g[2], g[3], g[4]
     rest1 = 6.0 * r**5 * remainder + error1
@@ -168,13 +172,13 @@ def _divide(g, c, lower, upper, r, remainder, error1, error2, parts, count, stac
                 guess = c + at if low <= at <= high else np.nan
                 count = _emit(parts, count, c + low, c + high, 1.0, math.copysign(1.0, v1), slack1, guess)
             elif d * 64.0 < r:
-                return -1
+                return _NONE
             else:
                 stack[depth, 0], stack[depth, 1] = h, high
                 stack[depth + 1, 0], stack[depth + 1, 1] = low, h
                 depth += 2
         if count < 0:
-            return -1
+            return count
     return count
 
 
@@ -195,15 +199,19 @@ def _piece_errors(g, r, units, magnitudes):
 def _march(m, b, units, powers, magnitudes, largest, parts, centres, stack, g, level):
     """Label [0, end], beyond which f' < 0.
 
-    Returns the number of parts (−1 if it failed), of centres kept and spent, `end`, the margin of the tail there, and
-    the level of the radius r = 2^(level/2)/max m to start with next time.
+    Returns the number of parts (−1 or _FULL if it failed), of centres kept and spent, `end`, the margin of the tail
+    there, and the level of the radius r = 2^(level/2)/max m to start with next time.
     """
     count, kept, spent = _ZERO, _ZERO, _ZERO
     x = 0.0
     first = level
-    while spent < 2000:
+    failure = _FULL
+    while spent < _CENTRES // _PARTS * parts.shape[0]:
         r = 2.0 ** (0.5 * level) / largest
         c = x + r
+        if level < -100 or not c < _FARTHEST * r:
+            failure = _NONE
+            break
         g[0], g[1], g[2], g[3], g[4], g[5], s6, tail = taylor_piece(m, b, powers, c)
         spent += 1
         a0, a1, a2 = g[0], g[1], g[2]
@@ -217,12 +225,12 @@ def _march(m, b, units, powers, magnitudes, largest, parts, centres, stack, g, l
         margin = 1.0 - tail - rounding(units, magnitudes[1], 1.0)
         upper = 0.0 if margin > 0.05 else r
         new = _divide(g, c, x - c, upper, r, remainder, error1, error2, parts, count, stack)
+        if new == _FULL:
+            break
         if new < 0:
             if x == 0.0 and level == first:
                 first -= 2
             level -= 2
-            if level < -100:
-                break
             continue
         count = new
         if kept < centres.shape[0]:
@@ -232,7 +240,7 @@ def _march(m, b, units, powers, magnitudes, largest, parts, centres, stack, g, l
         if upper == 0.0:
             return count, kept, spent, x, margin, first
         level += 1
-    return -1, kept, spent, x, 0.0, first
+    return failure, kept, spent, x, 0.0, first
 
 
 @njit(error_model="numpy", cache=True)
@@ -245,25 +253,25 @@ def _join(left, left_count, right, right_count, parts):
         sign = -row[_SIGN] if row[_MONOTONE] == 1.0 else row[_SIGN]
         count = _emit(parts, count, -row[_END], -row[_START], row[_MONOTONE], sign, row[_MARGIN], -row[_GUESS])
         if count < 0:
-            return -1
+            return count
     for k in range(right_count):
         row = right[k]
         count = _emit(parts, count, row[_START], row[_END], row[_MONOTONE], row[_SIGN], row[_MARGIN], row[_GUESS])
         if count < 0:
-            return -1
+            return count
     return count
 
 
 @njit(error_model="numpy", cache=True)
 def _runs(parts, count, criticals, margins):
     """The runs that hold a critical point, into `criticals`, and the least margins; −1 if the list is inconsistent."""
-    found = 0
+    found = _ZERO
     sign = -1.0
     held = -1
     for k in range(count + 1):
         if k < count and parts[k, _MONOTONE] == 1.0:
             if held >= 0:
-                return -1
+                return _NONE
             held = k
             continue
         new = parts[k, _SIGN] if k < count else -1.0
@@ -272,8 +280,10 @@ def _runs(parts, count, criticals, margins):
         if held >= 0:
             margins[MARGIN_CURVE] = min(margins[MARGIN_CURVE], parts[held, _MARGIN])
         if new != sign:
-            if held < 0 or parts[held, _SIGN] != new or found == MOST:
-                return -1
+            if held < 0 or parts[held, _SIGN] != new:
+                return _NONE
+            if found == criticals.shape[0]:
+                return _FULL
             row = criticals[found]
             row[LOW], row[HIGH], row[BEND] = parts[held, _START], parts[held, _END], new * parts[held, _MARGIN]
             guess = parts[held, _GUESS]
@@ -433,21 +443,21 @@ def _positive_slope(n1):
 
 @njit(error_model="numpy", cache=True)
 def _cover(m, b, units, powers, magnitudes, largest, work, criticals, margins):
-    """March both ways and find the runs; returns (critical points or −1, centres spent, centres kept)."""
+    """March both ways and find the runs; returns (critical points, −1 or _FULL, centres spent, centres kept)."""
     parts, right, left, centres, stack, g, mirrored = work
     margins[:] = np.inf
     right_count, kept, spent, right_end, right_margin, level = _march(
         m, b, units, powers, magnitudes, largest, right, centres, stack, g, _ZERO
     )
     if right_count < 0:
-        return -1, spent, kept
+        return right_count, spent, kept
     for i in range(b.size):
         mirrored[i] = -b[i]
     left_count, kept_left, spent_left, left_end, left_margin, _ = _march(
         m, mirrored, units, powers, magnitudes, largest, left, centres[kept:], stack, g, level
     )
     if left_count < 0:
-        return -1, spent + spent_left, kept
+        return left_count, spent + spent_left, kept
     for k in range(kept, kept + kept_left):
         centres[k, 0] = -centres[k, 0]
         centres[k, 1] = -centres[k, 1]
@@ -455,7 +465,7 @@ def _cover(m, b, units, powers, magnitudes, largest, work, criticals, margins):
     margins[REACH] = max(left_end, right_end)
     count = _join(left, left_count, right, right_count, parts)
     if count < 0:
-        return -1, spent + spent_left, kept
+        return count, spent + spent_left, kept
     return _runs(parts, count, criticals, margins), spent + spent_left, kept + kept_left
 
 
@@ -478,19 +488,19 @@ def _resolve(m, b, units, powers, magnitudes, count, kept, centres, criticals, s
 
 
 @njit(error_model="numpy", cache=True)
-def scratch(units):
-    """Working memory for networks of so many units, padded to a multiple of 8."""
+def scratch(units, most):
+    """Working memory for networks of so many units, padded to a multiple of 8, and at most `most` critical points."""
     size = (units + 7) // 8 * 8
     cover = (
-        np.empty((_PARTS, 6)),
-        np.empty((_PARTS, 6)),
-        np.empty((_PARTS, 6)),
-        np.empty((256, 4)),
+        np.empty((_PARTS * most, 6)),
+        np.empty((_PARTS * most, 6)),
+        np.empty((_PARTS * most, 6)),
+        np.empty((4 * most, 4)),
         np.empty((64, 2)),
         np.empty(6),
         np.empty(size),
     )
-    return np.empty(size), np.empty(size), np.empty((7, size)), np.empty(7), np.empty(MOST), cover
+    return np.empty(size), np.empty(size), np.empty((7, size)), np.empty(7), np.empty(most), cover
 
 
 @njit(error_model="numpy", cache=True)
@@ -503,19 +513,19 @@ def structures(m, n, b, carry, statuses, counts, criticals, roots, margins):
     carry : bool
         Carry certificates from one network to the next where the margins allow.
     statuses : (E,) int64 array, overwritten
-        DECIDED or UNDECIDED.
+        DECIDED, UNDECIDED, or NO_ROOM: `most` is too small.
     counts : (E, 4) int64 array, overwritten
         Critical points, roots, evaluations of Taylor pieces, 1 if carried over.
-    criticals : (E or 1, MOST, 7) float64 array, overwritten
+    criticals : (E or 1, most, 7) float64 array, overwritten
         X, F, SLOPE, CURVE: κ, f, f', f''; LOW, HIGH: the run; BEND: ± the least |f''| in it. With a first axis of
         length 1, every network overwrites the one before it.
-    roots : (E or 1, MOST + 1, 6) float64 array, overwritten
+    roots : (E or 1, most + 1, 6) float64 array, overwritten
         X, F, SLOPE; RADIUS: a root lies within it; LEFT, RIGHT: it is alone between them.
     margins : (E or 1, 7) float64 array, overwritten
         By how much f at the critical points, f', f'' and the tail meet their bounds, over |κ| ≤ REACH.
     """
     number, units = m.shape
-    work = scratch(units)
+    work = scratch(units, criticals.shape[1])
     carried_from = _NONE
     for e in range(number):
         into = e if criticals.shape[0] > 1 else 0
@@ -553,7 +563,7 @@ def _structure(m, n, b, e, previous, work, counts, criticals, roots, margins, cr
     else:
         found, counts[e, 2], kept = _cover(flipped, bias, units, powers, magnitudes, largest, cover, critical, margin)
     if found < 0:
-        return UNDECIDED
+        return NO_ROOM if found == _FULL else UNDECIDED
     count = _resolve(flipped, bias, units, powers, magnitudes, found, kept, cover[3], critical, signs, root, margin)
     if count < 0:
         return UNDECIDED

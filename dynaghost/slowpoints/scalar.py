@@ -30,6 +30,9 @@ from dynaghost.systems.low_rank import RankOneCircuit
 BUDGET = 20_000
 """Most pieces of the line that one search in ball arithmetic looks at; the compiled search has 4000 centres."""
 
+WIDEST = 16_384
+"""Most critical points of one network for which the compiled search makes room."""
+
 _EVERYWHERE = (np.array([-np.inf]), np.array([np.inf]))
 
 
@@ -93,22 +96,51 @@ class Structures:
 
 
 def structures(m: Array, n: Array, b: Array, *, carry: bool) -> Structures:
-    """Certified structures of circuits stacked as (E, units), in float64; `UNDECIDED` where that does not decide."""
+    """Certified structures of circuits stacked as (E, units), in float64; `UNDECIDED` where that does not decide.
+
+    Circuits with more critical points than fit are searched again in larger arrays, with room for two a unit.
+    """
     m, n, b = (np.ascontiguousarray(stack, dtype=float) for stack in (m, n, b))
-    number = len(m)
-    result = Structures(
+    found = _searched(m, n, b, carry, kernel.MOST)
+    cramped = np.flatnonzero(found.statuses == kernel.NO_ROOM)
+    if not len(cramped):
+        return found
+    most = max(min(2 * m.shape[1] + 8, WIDEST), 4 * kernel.MOST)
+    return _replaced(found, {int(e): _searched(m[e : e + 1], n[e : e + 1], b[e : e + 1], False, most) for e in cramped})
+
+
+def _searched(m: Array, n: Array, b: Array, carry: bool, most: int) -> Structures:
+    found = _room(len(m), most)
+    kernel.structures(m, n, b, carry, found.statuses, found.counts, found.criticals, found.roots, found.margins)
+    return found
+
+
+def _room(number: int, most: int) -> Structures:
+    return Structures(
         np.empty(number, np.int64),
         np.empty((number, 4), np.int64),
-        np.empty((number, kernel.MOST, 7)),
-        np.empty((number, kernel.MOST + 1, 6)),
+        np.empty((number, most, 7)),
+        np.empty((number, most + 1, 6)),
         np.empty((number, 7)),
     )
-    kernel.structures(m, n, b, carry, result.statuses, result.counts, result.criticals, result.roots, result.margins)
+
+
+def _replaced(found: Structures, rows: dict[int, Structures]) -> Structures:
+    """`found` with some rows from other searches, each of one network, in arrays as large as the largest needs."""
+    most = max(kernel.MOST, *(int(row.counts[0, 0]) for row in rows.values()))
+    result = _room(len(found.statuses), most)
+    for e in range(len(found.statuses)):
+        source, at = (rows[e], 0) if e in rows else (found, e)
+        critical, root = source.counts[at, :2]
+        result.statuses[e], result.counts[e] = source.statuses[at], source.counts[at]
+        result.margins[e] = source.margins[at]
+        result.criticals[e, :critical] = source.criticals[at, :critical]
+        result.roots[e, :root] = source.roots[at, :root]
     return result
 
 
 def _points(circuit: RankOneCircuit, rows: Structures, e: int, budget: int) -> SlowPoints:
-    if rows.statuses[e] == kernel.UNDECIDED:
+    if rows.statuses[e] != kernel.DECIDED:
         return _by_balls(circuit, budget)
     critical, root, pieces, carried = (int(c) for c in rows.counts[e])
     error_value, error_slope = rows.margins[e, kernel.ERROR_VALUE], rows.margins[e, kernel.ERROR_SLOPE]

@@ -1,7 +1,8 @@
 """How many fixed points and ghosts there are, proved, at every network of a long row of rank-one circuits.
 
 Counts instead of records: nothing is kept of a network but a few numbers, so that every epoch of a training run can be
-proved as it is trained, without storing weights. What float64 leaves undecided goes through ball arithmetic.
+proved as it is trained, without storing weights. What float64 leaves undecided goes through ball arithmetic, and what
+lacks room in a chunk's arrays is searched by itself.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -118,17 +119,18 @@ def _count(weights: Stacks, room: tuple[Array, Array, Array], threshold: float) 
         by_balls=~decided,
     )
     for e in np.flatnonzero(~decided):
-        _by_balls(found, int(e), weights, threshold)
+        _one_by_one(found, int(e), weights, threshold)
     return found
 
 
-def _by_balls(found: Census, e: int, weights: Stacks, threshold: float) -> None:
-    """Fill the entry of a network that float64 left undecided."""
+def _one_by_one(found: Census, e: int, weights: Stacks, threshold: float) -> None:
+    """Fill the entry of a network that float64 left undecided, or whose critical points were too many for a chunk."""
     m, n, b = (stack[e] for stack in weights)
     points = find_slow_points(RankOneRNN(m, n, b))
     scale = float(np.linalg.norm(n)) or 1.0  # speeds of records are in the metric 1/|n|²
     found.fixed_points[e], found.ghosts[e] = len(points.fixed_points), len(points.ghosts)
     found.above[e] = sum(point.x[0] > threshold for point in points.fixed_points)
+    found.by_balls[e] = points.cost.ball_evaluations > 0
     found.complete[e], found.ghosts_complete[e] = points.complete, points.ghosts_complete
     slowest = min(points.ghosts, key=lambda ghost: ghost.speed, default=None)
     if slowest is not None:
