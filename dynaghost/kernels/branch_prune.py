@@ -1,0 +1,404 @@
+"""All roots of y = P φ(Qy + a) + c in a box, with proof: depth-first branch and prune over `kernels.contract`.
+
+In each box: ranges of φ (rows of the equation, propagated forwards) and the affine contractor, again and again while
+they take more than `_GAIN` of its width; a box that becomes empty holds no root. Where the contractor shows at most one
+root, Newton's method looks for it: a root proved on a tiny box around the point that it reaches, inside the region of
+uniqueness, settles the box; a root outside does only if uniqueness holds on the hull of both. Otherwise the box is
+divided across the variable whose bands widen the image most, argmax Σ_k|G_ki|·(e₊ − e₋)_i, G = (I − P D Q)⁻¹P.
+
+Boxes narrower than `STOP` on which I − P D Q is nearly singular (an exact fold or pitchfork leaves such boxes at any
+width) are listed as they are, and so is whatever is left when the budget ends.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from dynaghost.kernels import bands, contract
+from dynaghost.kernels.bands import U
+from dynaghost.kernels.contract import E_REACH, H_ABS, HIGH, INVERSE, JIT, LOW, RHO, TERM, Y_ABS, A, D, G, X, Z
+from dynaghost.kernels.lanes import dot
+
+DONE, BUDGET, STACK = 0, 1, 2
+STOP = 1e-6
+"""Boxes whose every side is below this, relative to max(1, |y|), are not divided further."""
+INFLATE = 1e-9
+"""Regions of uniqueness are widened by this relative to max(1, |y|), so that a root on a face belongs to both boxes."""
+# Inlined where they are used, once or twice: compiled apart, each would be optimized anew with every caller.
+INLINE = njit(error_model="numpy", inline="always")
+_GAIN = 0.03
+_DEPTH = 4096
+
+
+# Of a listed root: the point, the box that is proved to hold it, the region in which it is alone, and its index.
+POINT, ROOT_LOW, ROOT_HIGH, ALONE_LOW, ALONE_HIGH, INDEX = 0, 1, 2, 3, 4, 5
+_NEW, _LISTED, _OPEN = 0, 1, 2
+# Rows of the scratch of `search`.
+_LOW, _HIGH, _Y, _A_LOW, _A_HIGH, _R_LOW, _R_HIGH, _T_LOW, _T_HIGH = 0, 1, 2, 3, 4, 5, 6, 7, 8
+_ATTEMPTS = 14
+
+
+@INLINE
+def _contracted(problem, work, dim):
+    """Narrow the box of `work` while it pays. False if it holds no root; second, whether Y and B are at hand."""
+    ready = False
+    for _ in range(30):
+        contract.set_units(problem, work)
+        contract.set_bands(problem, work)
+        gone = contract.propagate(problem, work)
+        if gone < 0.0:
+            return False, False
+        for k in range(dim):
+            work.y[Y_ABS, k] = max(abs(work.y[LOW, k]), abs(work.y[HIGH, k]))
+        ready = contract.set_inverse(problem, work)
+        if ready:
+            contract.set_image(problem, work)
+            more = contract.intersect(work.y[LOW], work.y[HIGH], work.y[G], work.y[RHO], dim)
+            if more < 0.0:
+                return False, False
+            gone += more
+        if gone < _GAIN:
+            break
+    return True, ready
+
+
+@INLINE
+def _widen(work, dim, share):
+    """The box of `work` and `share` of max(1, |y|) around it, outwards."""
+    for k in range(dim):
+        r = share * max(1.0, max(abs(work.y[LOW, k]), abs(work.y[HIGH, k])))
+        work.y[LOW, k] = (work.y[LOW, k] - r) - 2.0 * U * abs(work.y[LOW, k])
+        work.y[HIGH, k] = (work.y[HIGH, k] + r) + 2.0 * U * abs(work.y[HIGH, k])
+
+
+@INLINE
+def _place(work, low, high):
+    """[low, high] as the box of `work`."""
+    for k in range(low.size):
+        work.y[LOW, k], work.y[HIGH, k] = low[k], high[k]
+
+
+@INLINE
+def _take(work, low, high):
+    """The box of `work` into low, high."""
+    for k in range(low.size):
+        low[k], high[k] = work.y[LOW, k], work.y[HIGH, k]
+
+
+@INLINE
+def _unique_on(problem, work, low, high, share):
+    """Whether [low, high], widened by `share`, holds at most one root; the widened box is left in `work`."""
+    _place(work, low, high)
+    _widen(work, low.size, share)
+    contract.set_units(problem, work)
+    contract.set_bands(problem, work)
+    return contract.set_inverse(problem, work) and contract.unique(problem, work)
+
+
+@INLINE
+def _newton(problem, work, y):
+    """Newton's method from y, in place; false if it does not settle."""
+    dim = problem.P.shape[1]
+    before = np.inf
+    for _ in range(25):
+        for i in range(problem.units):
+            u = problem.a[i]
+            if problem.QT.shape[1] == 0:
+                u = y[i]
+            else:
+                for k in range(dim):
+                    u += problem.QT[0, k, i] * y[k]
+            work.u[X, i], work.u[D, i] = bands.value_and_slope(problem.kind, u)
+        contract.set_matrix(problem, work)
+        if not contract.invert(work.square[A], work.square[INVERSE], dim, work.order):
+            return False
+        for k in range(dim):
+            work.y[Z, k] = dot(problem.P[0, k], work.u[X]) + problem.c[0, k] - y[k]
+        size = 0.0
+        for k in range(dim):
+            move = dot(work.square[INVERSE, k], work.y[Z])
+            y[k] += move
+            size = max(size, abs(move) / max(1.0, abs(y[k])))
+        if not size < 1e300:
+            return False
+        if size < 1e-14 or (size < 1e-9 and size >= 0.5 * before):
+            return True
+        before = size
+    return before < 1e-9
+
+
+@INLINE
+def _enclosed(problem, work, y):
+    """Whether a tiny box around y is proved to hold a root; its image is left in `LOW` and `HIGH` of `work`.
+
+    Boxes of 4e-10 and, where large weights cancel, as wide as their images ask for. Returns the index of the root too.
+    """
+    dim = problem.P.shape[1]
+    share = 4e-10
+    for _ in range(4):
+        _place(work, y, y)
+        _widen(work, dim, share)
+        contract.set_units(problem, work)
+        contract.set_bands(problem, work)
+        if not contract.set_inverse(problem, work) or not contract.unique(problem, work):
+            return False, 0
+        contract.set_image(problem, work)
+        inside, most = True, 0.0
+        for k in range(dim):
+            g, rho = work.y[G, k], work.y[RHO, k]
+            a, b = g - rho, g + rho
+            inside = inside and a > work.y[LOW, k] and b < work.y[HIGH, k]
+            most = max(most, max(b - y[k], y[k] - a) / max(1.0, abs(y[k])))
+        if inside:
+            for k in range(dim):
+                work.y[LOW, k], work.y[HIGH, k] = (
+                    work.y[G, k] - work.y[RHO, k],
+                    work.y[G, k] + work.y[RHO, k],
+                )
+            return True, contract.determinant_sign(problem, work)
+        if not most < 1e-4:
+            return False, 0
+        share = 3.0 * most
+    return False, 0
+
+
+@JIT
+def _within(low, high, outer_low, outer_high):
+    inside = True
+    for k in range(low.size):
+        inside = inside and low[k] >= outer_low[k] and high[k] <= outer_high[k]
+    return inside
+
+
+@JIT
+def _apart(low, high, other_low, other_high):
+    apart = False
+    for k in range(low.size):
+        apart = apart or low[k] > other_high[k] or high[k] < other_low[k]
+    return apart
+
+
+@INLINE
+def _known(box, found, count):
+    """`_LISTED` if the root enclosed in `box` is in the list, `_NEW` if it is proved not to be, `_OPEN` if neither."""
+    for j in range(count):
+        low, high = found[ROOT_LOW, j], found[ROOT_HIGH, j]
+        if _apart(box[_R_LOW], box[_R_HIGH], low, high):
+            continue
+        inside = _within(box[_R_LOW], box[_R_HIGH], found[ALONE_LOW, j], found[ALONE_HIGH, j])
+        return _LISTED if inside or _within(low, high, box[_A_LOW], box[_A_HIGH]) else _OPEN
+    return _NEW
+
+
+@INLINE
+def _more(array, count):
+    """The same array, with room for twice as many along its second axis if `count` fills it."""
+    rows, room, dim = array.shape
+    if count < room:
+        return array
+    grown = np.empty((rows, 2 * room, dim))
+    for r in range(rows):
+        for j in range(room):
+            for k in range(dim):
+                grown[r, j, k] = array[r, j, k]
+    return grown
+
+
+@INLINE
+def _try_region(box, attempt):
+    """The region of the given attempt into `box`: the box itself, its hull with the root, then cubes about the root."""
+    radius = 2.0 ** (2 - attempt)
+    for k in range(box.shape[1]):
+        if attempt == 0:
+            box[_T_LOW, k], box[_T_HIGH, k] = box[_LOW, k], box[_HIGH, k]
+        elif attempt == 1:
+            box[_T_LOW, k] = min(box[_LOW, k], box[_R_LOW, k])
+            box[_T_HIGH, k] = max(box[_HIGH, k], box[_R_HIGH, k])
+        else:
+            box[_T_LOW, k], box[_T_HIGH, k] = box[_Y, k] - radius, box[_Y, k] + radius
+
+
+@INLINE
+def _room(box, low, high):
+    """The least distance from the root to a face of its region."""
+    room = np.inf
+    for k in range(box.shape[1]):
+        room = min(room, min(box[_Y, k] - box[low, k], box[high, k] - box[_Y, k]))
+    return room
+
+
+@INLINE
+def _settle(problem, work, box):
+    """Where at most one root lies in the box: whether it is found; then its enclosure and region are in `box`.
+
+    A root outside the box settles it if uniqueness holds on the hull of both. At last the root gets the largest cube
+    that is proved to hold no other, if it has more room there.
+    """
+    inside, sign = False, 0
+    for attempt in range(_ATTEMPTS):
+        if attempt == 1 and inside:
+            continue
+        if attempt > 1 and 2.0 ** (2 - attempt) <= _room(box, _A_LOW, _A_HIGH):
+            break
+        _try_region(box, attempt)
+        if not _unique_on(problem, work, box[_T_LOW], box[_T_HIGH], INFLATE):
+            if attempt < 2:
+                return False, 0
+            continue
+        _take(work, box[_A_LOW], box[_A_HIGH])
+        if attempt > 0:
+            if attempt > 1:
+                break
+            continue
+        for k in range(box.shape[1]):
+            box[_Y, k] = 0.5 * (box[_LOW, k] + box[_HIGH, k])
+        if not _newton(problem, work, box[_Y]):
+            return False, 0
+        proved, sign = _enclosed(problem, work, box[_Y])
+        if not proved:
+            return False, 0
+        _take(work, box[_R_LOW], box[_R_HIGH])
+        inside = _within(box[_R_LOW], box[_R_HIGH], box[_A_LOW], box[_A_HIGH])
+    return True, sign
+
+
+@INLINE
+def _branch(problem, work, dim):
+    """The variable whose share in the image's width is largest, by the present G and bands."""
+    best, at = -1.0, 0
+    if problem.QT.shape[1] == 0:
+        for i in range(dim):
+            score = 0.0
+            for k in range(dim):
+                score += work.flat[H_ABS, k, i]
+            score *= work.u[E_REACH, i]
+            if score > best and work.y[HIGH, i] > work.y[LOW, i]:
+                best, at = score, i
+        return at
+    for i in range(problem.units):
+        score, spread = 0.0, 0.0
+        for k in range(dim):
+            score += work.flat[H_ABS, k, i]
+            spread += problem.QT[1, k, i] * (work.y[HIGH, k] - work.y[LOW, k])
+        work.u[TERM, i] = score * work.u[E_REACH, i] / spread if spread > 0.0 else 0.0
+    for k in range(dim):
+        score = dot(work.u[TERM], problem.QT[1, k]) * (work.y[HIGH, k] - work.y[LOW, k])
+        if score > best:
+            best, at = score, k
+    return at
+
+
+@INLINE
+def _cut(problem, low, high):
+    """Where to divide [low, high]: for tanh of the variable itself the mean of the middles in u and in x."""
+    middle = 0.5 * (low + high)
+    if problem.kind == bands.TANH and problem.QT.shape[1] == 0:
+        x = 0.5 * (bands.value_and_slope(problem.kind, low)[0] + bands.value_and_slope(problem.kind, high)[0])
+        if abs(x) < 1.0:
+            middle = 0.5 * (middle + 0.5 * math.log((1.0 + x) / (1.0 - x)))
+    width = high - low
+    return min(max(middle, low + 0.1 * width), high - 0.1 * width)
+
+
+@INLINE
+def _record(found, count, box, sign):
+    """Append the root of `box`."""
+    for k in range(box.shape[1]):
+        found[POINT, count, k] = box[_Y, k]
+        found[ROOT_LOW, count, k], found[ROOT_HIGH, count, k] = box[_R_LOW, k], box[_R_HIGH, k]
+        found[ALONE_LOW, count, k], found[ALONE_HIGH, count, k] = box[_A_LOW, k], box[_A_HIGH, k]
+        found[INDEX, count, k] = sign
+
+
+@INLINE
+def _keep(boxes, count, low, high):
+    """Append a box to a list of boxes."""
+    for k in range(low.size):
+        boxes[0, count, k], boxes[1, count, k] = low[k], high[k]
+
+
+@INLINE
+def _narrow(low, high):
+    """Whether every side is below `STOP`."""
+    narrow = True
+    for k in range(low.size):
+        narrow = narrow and high[k] - low[k] < STOP * max(1.0, max(abs(low[k]), abs(high[k])))
+    return narrow
+
+
+@INLINE
+def _widest(low, high):
+    at = 0
+    for k in range(low.size):
+        at = k if high[k] - low[k] > high[at] - low[at] else at
+    return at
+
+
+@njit(error_model="numpy", cache=True)
+def search(problem, low, high, budget):
+    """Every root in [low, high]: see the module's docstring.
+
+    Parameters
+    ----------
+    problem : Problem
+    low, high : (d,) float64 arrays
+    budget : int
+        Most boxes to look at.
+
+    Returns
+    -------
+    found : (6, ≥ count, d) float64 array
+        Rows `POINT` to `INDEX` of each root; the index, sign det(I − P S Q), is 0 where it is not proved.
+    left : (2, ≥ left_count, d) float64 array
+        Boxes about which nothing is claimed: first `narrow` that were not worth dividing, then what the budget left.
+    count, narrow, left_count, boxes, status : int
+    """
+    dim = problem.P.shape[1]
+    work = contract.make_work(problem)
+    stack = np.empty((2, _DEPTH, dim))
+    found, left, box = np.empty((6, 16, dim)), np.empty((2, 16, dim)), np.empty((9, dim))
+    count, left_count, boxes, status = 0, 0, 0, DONE
+    _keep(stack, 0, low, high)
+    depth = 1
+    while depth > 0:
+        if boxes >= budget or depth + 2 > _DEPTH:
+            status = BUDGET if boxes >= budget else STACK
+            break
+        depth -= 1
+        boxes += 1
+        _place(work, stack[0, depth], stack[1, depth])
+        alive, ready = _contracted(problem, work, dim)
+        if not alive:
+            continue
+        x_low, x_high = box[_LOW], box[_HIGH]
+        _take(work, x_low, x_high)
+        at = _branch(problem, work, dim) if ready else _widest(x_low, x_high)
+        state = _OPEN
+        settled = False
+        if ready and contract.unique(problem, work):
+            settled, sign = _settle(problem, work, box)
+            if settled:
+                state = _known(box, found, count)
+                if state == _NEW:
+                    found = _more(found, count)
+                    _record(found, count, box, sign)
+                    count += 1
+        if settled and state != _OPEN:
+            continue
+        if settled or _narrow(x_low, x_high) or not x_high[at] > x_low[at]:
+            left = _more(left, left_count)
+            _keep(left, left_count, x_low, x_high)
+            left_count += 1
+            continue
+        middle = _cut(problem, x_low[at], x_high[at])
+        for side in range(2):
+            _keep(stack, depth, x_low, x_high)
+            stack[1 - side, depth, at] = middle
+            depth += 1
+    narrow = left_count
+    for k in range(depth):
+        left = _more(left, left_count)
+        _keep(left, left_count, stack[0, k], stack[1, k])
+        left_count += 1
+    return found, left, count, narrow, left_count, boxes, status
