@@ -45,7 +45,7 @@ FENCES = {
     "llvmlite": ("kernels/", False),
     "flint": ("slowpoints/certify.py slowpoints/balls.py", False),
     "networkx": ("trajectories/graph.py", False),
-    "matplotlib": ("views/plot.py paper/", False),
+    "matplotlib": ("views/plot.py views/states.py paper/", False),
     "click": ("cli/", False),
     "torch": ("training/ systems/module.py checkpoints/ monitor.py", True),
 }

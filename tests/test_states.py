@@ -1,0 +1,65 @@
+"""Pictures of one network: what is drawn is where it should be."""
+
+import numpy as np
+import pytest
+
+import dynaghost as dg
+from dynaghost.views import states
+
+DIAGONAL = dg.LeakyRNN(np.diag([2.0, 0.5, 0.1]), np.zeros(3), leak=0.5)
+
+
+@pytest.fixture(scope="module")
+def points():
+    return dg.find_slow_points(DIAGONAL, starts=60)
+
+
+def drawn(ax, label):
+    return np.array([line.get_xydata()[0] for line in ax.get_lines() if line.get_label() == label])
+
+
+def test_points_are_drawn_in_the_leading_components(points):
+    ax = states.slow_points(points)
+    # All three points lie on the first axis, at 0 and ±0.9575.
+    assert sorted(drawn(ax, "stable fixed point")[:, 0].round(4).tolist()) == [-0.9575, 0.9575]
+    np.testing.assert_allclose(drawn(ax, "unstable fixed point"), [[0, 0]], atol=1e-12)
+    assert ax.get_xlabel() == "PC 1 (100 % of the variance)"
+
+
+def test_the_components_are_those_of_the_visited_states(points):
+    visited = np.zeros((2, 4, 3))
+    visited[:, :, 2] = [[0.0, 1.0, 2.0, 3.0], [0.0, -1.0, -2.0, -3.0]]
+    ax = states.slow_points(points, visited=visited)
+    np.testing.assert_allclose(drawn(ax, "stable fixed point")[:, 0], 0, atol=1e-12)
+    paths = [line.get_xydata()[:, 0] for line in ax.get_lines() if line.get_label() == "trial"]
+    np.testing.assert_allclose(np.abs(paths[0]), visited[0, :, 2])
+
+
+def test_multipliers_of_a_map_and_eigenvalues_of_a_flow(points):
+    ax = states.eigenvalues(points)
+    (unstable,) = [line.get_xydata() for line in ax.get_lines() if "an unstable" in line.get_label()]
+    np.testing.assert_allclose(sorted(unstable[:, 0]), [0.55, 0.75, 1.5], atol=1e-12)
+    flow = dg.LeakyRNN(np.diag([2.0, 0.5]), np.zeros(2), time="flow")
+    ax = states.eigenvalues(dg.find_slow_points(flow, starts=40))
+    assert ax.get_xlabel() == "Re eigenvalue (1/τ)"
+    values = [line.get_xydata() for line in ax.get_lines() if "an unstable" in line.get_label()]
+    np.testing.assert_allclose(sorted(values[0][:, 0]), [-0.5, 1.0], atol=1e-12)
+
+
+def test_a_phase_portrait_holds_every_point_and_path():
+    plane = dg.LeakyRNN([[2.0, 0.0], [0.0, 0.5]], [0.0, 0.0])
+    found = dg.find_slow_points(plane, starts=40)
+    ax = states.phase_portrait(plane, found, paths=[np.array([[3.0, 0.0], [2.0, 0.5]])])
+    assert ax.get_xlim()[1] > 3.0
+    assert len(drawn(ax, "stable fixed point")) == 2
+
+
+def test_what_cannot_be_drawn_is_refused(points):
+    with pytest.raises(dg.DynaghostError, match="expected two dimensions, got 3"):
+        states.phase_portrait(DIAGONAL, points)
+    with pytest.raises(dg.DynaghostError, match="expected states of 3 numbers, got 2"):
+        states.slow_points(points, visited=np.zeros((1, 2, 2)))
+    with pytest.raises(dg.DynaghostError, match=r"plot\.latent_flow"):
+        states.slow_points(dg.find_slow_points(dg.SaddleNode(-1.0)))
+    with pytest.raises(dg.DynaghostError, match="expected a fixed point"):
+        states.eigenvalues(dg.find_slow_points(dg.SaddleNode(1.0)))
