@@ -158,8 +158,9 @@ def _softplus_low(a, b, d):
     """A lower bound on softplus t − d·t over [a, b], but for the slack, from the tangent near where it is least."""
     t0 = math.log(max(d, 1e-300) / max(1.0 - d, 1e-300))
     t0 = min(max(t0, a), b)
-    k = sigmoid(t0) - d
-    return fma(-d, t0, softplus(t0)) + min(0.0, min(k * (b - t0), k * (a - t0))) - 12.0 * U * (b - a)
+    slope = sigmoid(t0)
+    k, rounding = slope - d, 12.0 * U * slope * (b - a)
+    return fma(-d, t0, softplus(t0)) + min(0.0, min(k * (b - t0), k * (a - t0))) - rounding
 
 
 @njit(error_model="numpy", cache=True)
