@@ -127,7 +127,7 @@ widths = st.sampled_from([0.0, 1e-300, 1e-12, 1e-3, 0.4, 0.7, 1.3, 30.0])
 
 @pytest.mark.usefixtures("precise")
 @pytest.mark.parametrize("kind", Activation)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(numbers, widths)
 @example(0.0, 0.0)
 @example(-745.0, 0.1)

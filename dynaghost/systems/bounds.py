@@ -174,7 +174,9 @@ def slope_bound(curve: Curve, mid: Array, rad: Array) -> Array:
     if curve.kind.piecewise:
         return np.where(mid + rad < 0, curve.negative_slope, 1.0)
     if curve.kind is Activation.SOFTPLUS:
-        return sigmoid_pair(mid + rad * UP)[0] * UP + 1e-300
+        with np.errstate(over="ignore"):
+            farthest = mid + rad * UP
+        return np.minimum(sigmoid_pair(farthest)[0] * UP + 1e-300, 1.0)
     nearest = np.maximum(np.abs(mid) - rad * UP, 0.0)
     if curve.kind is Activation.TANH:
         return np.minimum(tanh_pair(nearest)[1] * UP + 1e-300, 1.0)
@@ -196,12 +198,13 @@ def bend_bound(curve: Curve, mid: Array, rad: Array) -> Array:
     if curve.kind.piecewise:
         return np.where(np.abs(mid) > rad, 0.0, np.inf)
     half = 1.0 if curve.kind is Activation.TANH else 0.5
-    nearest, farthest = half * np.maximum(np.abs(mid) - rad * UP, 0.0), half * (np.abs(mid) + rad * UP)
+    with np.errstate(over="ignore"):
+        nearest, farthest = half * np.maximum(np.abs(mid) - rad * UP, 0.0), half * (np.abs(mid) + rad * UP)
     t, s = tanh_pair(nearest)
     if curve.kind is Activation.SOFTPLUS:
         return 0.25 * s * UP + 1e-300
     rising, falling = _steepness(farthest), 2 * t * s * UP + 1e-300
-    near = np.where(nearest > TANH_STEEPEST * UP, falling, np.where(farthest * UP < TANH_STEEPEST, rising, np.inf))
+    near = np.where(nearest > TANH_STEEPEST * UP, falling, np.where(farthest < TANH_STEEPEST / UP, rising, np.inf))
     bound = np.minimum(near, TANH_SECOND)
     return bound if curve.kind is Activation.TANH else np.minimum(bound / 8 * UP, SIGMOID_SECOND)
 

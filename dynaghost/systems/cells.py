@@ -137,10 +137,9 @@ class LSTMCell(Cell):
         out, through = SIGMOID.slope(o) * TANH(u), SIGMOID(o) * TANH.slope(u)
         W = [coupling.W for coupling in self.W]
         c_by_h, h_by_h = self._two_rows(by, out, through, W)
-        right = join([diagonal(through * SIGMOID(f)), diagonal(-f_off)], -2)
         left = join([add_diagonal(h_by_h, -np.ones(self.hidden)), c_by_h], -2)
         by_input = join(self._two_rows(by, out, through, self.W_in)[::-1], -2) if with_input else None
-        return join([left, right]), by_input
+        return _beside(left, through * SIGMOID(f), -f_off), by_input
 
     def box(self, drive: Bounded) -> tuple[Array, Array]:
         # c·(1 − f) = i·g and h = o·tanh(c), with the gates where |h| ≤ 1 lets them be.
@@ -188,7 +187,7 @@ def add_diagonal(J: Any, d: Any) -> Any:
     n = d.shape[-1]
     if not isinstance(J, np.ndarray):
         return J + diagonal(d)
-    J[..., range(n), range(n)] += d
+    J.reshape(*J.shape[:-2], n * n)[..., :: n + 1] += d  # a view: J is always freshly made
     return J
 
 
@@ -201,6 +200,20 @@ def diagonal(d: Any) -> Any:
     [[1.0, 0.0], [0.0, 2.0]]
     """
     return d[..., None] * np.eye(d.shape[-1])
+
+
+def _beside(left: Any, upper: Any, lower: Any) -> Any:
+    """[left | diag(upper) over diag(lower)] for batches."""
+    n = upper.shape[-1]
+    if not isinstance(left, np.ndarray) or left.dtype == object:
+        return join([left, join([diagonal(upper), diagonal(lower)], -2)])
+    J = np.zeros((*left.shape[:-1], 2 * n), left.dtype)
+    J[..., :n] = left
+    flat = J.reshape(*left.shape[:-2], 4 * n * n)
+    # Element (i, n + i) stands at n + i(2n + 1), element (n + i, n + i) at (n + i)(2n + 1).
+    flat[..., n : 2 * n * n : 2 * n + 1] = upper
+    flat[..., n * (2 * n + 1) :: 2 * n + 1] = lower
+    return J
 
 
 def _ends(curve: Curve, u: Bounded) -> tuple[Array, Array]:

@@ -17,6 +17,8 @@ from dynaghost.systems.cells import Cell, GRUCell, LSTMCell, ReluCell, TanhCell
 from dynaghost.systems.jets import Jet
 from dynaghost.systems.rounding import Bounded, enclosure
 
+_CACHED = 50_000  # numbers
+
 PerLayer = ArrayLike | Sequence[ArrayLike]
 
 
@@ -60,7 +62,16 @@ class Gated(System):
         return self._f(np.asarray(x))
 
     def jacobian(self, x: Array) -> Array:
-        return self._jacobian(np.asarray(x))
+        x = np.asarray(x)
+        if x.ndim == 1 or x.dtype == object:
+            return self._jacobian(x)
+        states = x.reshape(-1, self.dim)
+        J = np.empty((len(states), self.dim, self.dim), np.result_type(x.dtype, float))
+        # A few states at once: their terms stay in the processor's cache.
+        few = max(1, _CACHED // self.dim**2)
+        for start in range(0, len(states), few):
+            J[start : start + few] = self._jacobian(states[start : start + few])
+        return J.reshape(*x.shape, self.dim)
 
     def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
         return self._f(Jet.of(np.asarray(x), np.asarray(u), np.asarray(v))).duv

@@ -164,7 +164,7 @@ def _grown(slope: Array, r: Array, rate: float, most: float) -> Array:
 def _tanh_value(mid: Array, r: Array, _: float) -> tuple[Array, Array]:
     t, s = tanh_pair(mid)
     rad = (_TANH * np.abs(t) + _times(r, _grown(s, r, 2.0, 1.0))) * _GROW + TINY
-    return t, np.minimum(rad, 1 + np.abs(t))
+    return t, np.minimum(rad, (1 + np.abs(t)) * _GROW)
 
 
 def _tanh_slope(mid: Array, r: Array, _: float) -> tuple[Array, Array]:
