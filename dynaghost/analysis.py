@@ -15,7 +15,7 @@ from dynaghost.errors import DynaghostError, counted
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
-from dynaghost.trajectories.branches import Tracks, track
+from dynaghost.trajectories.branches import Tracks
 from dynaghost.trajectories.course import Course, Losses
 from dynaghost.trajectories.events import Event, find_events, half_zone
 from dynaghost.trajectories.findings import Batch, Description, Findings
@@ -23,6 +23,7 @@ from dynaghost.trajectories.homotopy import Link, follow
 from dynaghost.trajectories.pairs import follow_pairs
 from dynaghost.trajectories.returns import reunite
 from dynaghost.trajectories.symmetry import odd_along
+from dynaghost.trajectories.tracker import track
 from dynaghost.trajectories.trial import Trial, walk
 from dynaghost.trajectories.verdict import judge
 

@@ -16,6 +16,8 @@ from dynaghost.trajectories.graph import RELATIONS, flattened, from_node_link, n
 
 DATA = Path(__file__).parents[1] / "data"
 
+FOLD = 0.20754645532203029  # the float below the b at which tanh(1.5 κ + b) − κ loses two of its three roots
+
 SEGMENT = {"kind": str, "branch": int, "point": str, "steps": list, "x": list, "lost": str}
 EVENT = {"kind": str, "event": str, "status": str, "branches": list}
 DROP = {"verdict", "grade"}
@@ -27,10 +29,17 @@ def turning():
     return load_run([{"m": [1.5], "n": [1.0], "b": [b]} for b in biases], leak=0.5, x0=-0.3, threshold=-0.5)
 
 
+def returning():
+    """A ghost dissolves and comes back on its pair; the first checkpoint is a fold, the last but one a pitchfork."""
+    states = [(1.5, FOLD), (1.5, 0.4), (0.9, 0.4), (1.4, 0.4), (1.4, 0.0), (1.0, 0.0), (0.8, 0.0)]
+    return load_run([{"m": [m], "n": [1.0], "b": [b]} for m, b in states], leak=0.5)
+
+
 RUNS = {
     "fig3a_ghost": lambda: load_run(DATA / "fig3a_ghost"),
     "fig3b_stuck": lambda: load_run(DATA / "fig3b_stuck"),
     "turning": turning,
+    "returning": returning,
     "nothing": lambda: load_run([{"m": [0.5], "n": [1.0], "b": [0.0]}], metrics=False),
 }
 
@@ -53,6 +62,15 @@ def test_every_segment_and_event_is_a_node(result):
 def test_the_runs_show_what_graphs_can_hold():
     graph = analyze(turning()).graph
     assert {data["relation"] for *_, data in graph.edges(data=True)} >= set(RELATIONS) | {"crosses", "captures"}
+
+
+def test_a_ghost_that_returns_continues_through_both_events():
+    graph = analyze(returning()).graph
+    events = {data["event"]: name for name, data in nodes(graph, "event").items()}
+    (last,), (first,) = graph.predecessors(events["ghost_dissolution"]), graph.successors(events["ghost_emergence"])
+    assert graph.nodes[last]["branch"] == graph.nodes[first]["branch"]
+    assert graph.edges[last, events["ghost_dissolution"]] == {"relation": "continuation"}
+    assert graph.edges[events["ghost_emergence"], first] == {"relation": "continuation"}
 
 
 def test_nodes_have_what_is_described(result):

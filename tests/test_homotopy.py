@@ -10,9 +10,10 @@ from scipy.optimize import brentq, fsolve
 
 from dynaghost.slowpoints import find_slow_points
 from dynaghost.systems import RankOneRNN
-from dynaghost.trajectories.branches import CrossingKind, track
+from dynaghost.trajectories.branches import CrossingKind
 from dynaghost.trajectories.homotopy import TOLERANCE, LinkStatus, follow
 from dynaghost.trajectories.symmetry import odd_along
+from dynaghost.trajectories.tracker import track
 
 
 def line(first, second):

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from dynaghost.slowpoints.find import find_slow_points
-from dynaghost.trajectories.branches import Stretch
+from dynaghost.trajectories.branches import Crossing, CrossingKind, Stretch
 from dynaghost.trajectories.course import Course
 from dynaghost.trajectories.drops import Stagnation, loss_drops, oscillations, stagnation
 
@@ -83,7 +83,6 @@ def find_events(course: Course) -> tuple[Event, ...]:
 def _structural(course: Course) -> Iterator[Event]:
     """Births and deaths of slow points."""
     for crossing in course.tracks.crossings:
-        split = crossing.kind == EventKind.CUSP
         yield Event(
             -1,
             EventKind(crossing.kind.value),
@@ -91,7 +90,7 @@ def _structural(course: Course) -> Iterator[Event]:
             course.steps[crossing.link + 1],
             0.5 * (crossing.before + crossing.after),
             crossing.branches,
-            EventStatus.UNRESOLVED if split else EventStatus.PROVED,
+            _sure(course, crossing),
             {
                 "bracket": [crossing.before, crossing.after],
                 "x": crossing.x,
@@ -99,6 +98,17 @@ def _structural(course: Course) -> Iterator[Event]:
                 "unproved_around": list(crossing.unproved),
             },
         )
+
+
+def _sure(course: Course, crossing: Crossing) -> EventStatus:
+    """`proved` if the structures on both sides are; at a checkpoint that the bracket ends at, its points."""
+    if crossing.kind is CrossingKind.CUSP:
+        return EventStatus.UNRESOLVED
+    ends = [crossing.link] * (crossing.before == 0) + [crossing.link + 1] * (crossing.after == 1)
+    for points in (course.points[e] for e in ends):
+        if not points.complete or any(point.degenerate for point in points.fixed_points):
+            return EventStatus.LOCATED
+    return EventStatus.PROVED
 
 
 def _captures(course: Course) -> Iterator[Event]:
