@@ -10,62 +10,69 @@ from numba import njit
 from dynaghost.kernels.elementary import fma
 
 
-@njit(error_model="numpy")
-def _factor_panel(A, b, k, width):
-    """Columns k … k + width − 1 of the LU of A, rows exchanged in all of A and in b; False if a pivot is 0 or NaN."""
+@njit(error_model="numpy", fastmath={"contract"})
+def _factor_panel(A, b, k, P, width):
+    """Columns k … k + width − 1 of the LU of A, as rows of P; rows exchanged in A and b; False if a pivot is 0 or NaN.
+
+    P holds the columns from row k on: what runs over rows of A runs along it.
+    """
     n = A.shape[0]
-    for c in range(k, k + width):
+    size = n - k
+    for c in range(width):
+        for i in range(size):
+            P[c, i] = A[k + i, k + c]
+    for c in range(width):
         best = c
-        for i in range(c + 1, n):
-            if abs(A[i, c]) > abs(A[best, c]):
+        for i in range(c + 1, size):
+            if abs(P[c, i]) > abs(P[c, best]):
                 best = i
-        if not abs(A[best, c]) > 0.0:
+        if not abs(P[c, best]) > 0.0:
             return False
         if best != c:
+            for j in range(width):
+                P[j, c], P[j, best] = P[j, best], P[j, c]
             for j in range(n):
-                A[c, j], A[best, j] = A[best, j], A[c, j]
+                A[k + c, j], A[k + best, j] = A[k + best, j], A[k + c, j]
             for j in range(b.shape[1]):
-                b[c, j], b[best, j] = b[best, j], b[c, j]
-        over = 1.0 / A[c, c]
-        for i in range(c + 1, n):
-            A[i, c] *= over
-            factor = A[i, c]
-            for j in range(c + 1, k + width):
-                A[i, j] = fma(-factor, A[c, j], A[i, j])
+                b[k + c, j], b[k + best, j] = b[k + best, j], b[k + c, j]
+        pivot = P[c, c]
+        for i in range(c + 1, size):
+            P[c, i] /= pivot
+        for j in range(c + 1, width):
+            factor = P[j, c]
+            for i in range(c + 1, size):
+                P[j, i] -= P[c, i] * factor
+    for i in range(size):
+        for c in range(width):
+            A[k + i, k + c] = P[c, i]
     return True
 
 
-@njit(error_model="numpy")
-def _update(A, k, width):
+@njit(error_model="numpy", fastmath={"contract"})
+def _update(A, k, P, width):
     """The columns right of a panel."""
     n = A.shape[0]
     start = k + width
-    for c in range(k, start):
-        for i in range(c + 1, start):
-            factor = A[i, c]
+    for c in range(width):
+        for i in range(c + 1, width):
+            factor = P[c, i]
             for j in range(start, n):
-                A[i, j] = fma(-factor, A[c, j], A[i, j])
+                A[k + i, j] -= factor * A[k + c, j]
     if width == 8:
         u0, u1, u2, u3 = A[k, start:], A[k + 1, start:], A[k + 2, start:], A[k + 3, start:]
         u4, u5, u6, u7 = A[k + 4, start:], A[k + 5, start:], A[k + 6, start:], A[k + 7, start:]
-        for i in range(start, n):
-            row = A[i, start:]
-            l0, l1, l2, l3 = -A[i, k], -A[i, k + 1], -A[i, k + 2], -A[i, k + 3]
-            l4, l5, l6, l7 = -A[i, k + 4], -A[i, k + 5], -A[i, k + 6], -A[i, k + 7]
+        for i in range(8, n - k):
+            row = A[k + i, start:]
+            l0, l1, l2, l3 = P[0, i], P[1, i], P[2, i], P[3, i]
+            l4, l5, l6, l7 = P[4, i], P[5, i], P[6, i], P[7, i]
             for j in range(n - start):
-                left = fma(l3, u3[j], fma(l2, u2[j], fma(l1, u1[j], fma(l0, u0[j], row[j]))))
-                row[j] = fma(l7, u7[j], fma(l6, u6[j], fma(l5, u5[j], fma(l4, u4[j], left))))
-        return
-    for i in range(start, n):
-        for c in range(k, start):
-            factor = A[i, c]
-            for j in range(start, n):
-                A[i, j] = fma(-factor, A[c, j], A[i, j])
+                left = row[j] - l0 * u0[j] - l1 * u1[j] - l2 * u2[j] - l3 * u3[j]
+                row[j] = left - l4 * u4[j] - l5 * u5[j] - l6 * u6[j] - l7 * u7[j]
 
 
-@njit(error_model="numpy")
-def lu_solve(A, b):
-    """Solve A x = b for the columns of b, in place; A is overwritten by its factors.
+@njit(error_model="numpy", fastmath={"contract"})
+def lu_solve(A, b, P):
+    """Solve A x = b for the columns of b, in place; A is overwritten by its factors, P (8, n) is for work.
 
     Returns
     -------
@@ -75,31 +82,33 @@ def lu_solve(A, b):
     n, columns = b.shape
     for k in range(0, n, 8):
         width = min(8, n - k)
-        if not _factor_panel(A, b, k, width):
+        if not _factor_panel(A, b, k, P, width):
             return False
-        _update(A, k, width)
+        _update(A, k, P, width)
     for i in range(n):
         for c in range(i):
+            factor = A[i, c]
             for j in range(columns):
-                b[i, j] = fma(-A[i, c], b[c, j], b[i, j])
+                b[i, j] -= factor * b[c, j]
     for i in range(n - 1, -1, -1):
         for c in range(i + 1, n):
+            factor = A[i, c]
             for j in range(columns):
-                b[i, j] = fma(-A[i, c], b[c, j], b[i, j])
+                b[i, j] -= factor * b[c, j]
         for j in range(columns):
             b[i, j] /= A[i, i]
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
 def solve_each(A, b, solved):
     """Solve A[e] x = b[e] for every e, in place.
 
     Parameters
     ----------
-    A : (E, n, n) float64 array, contiguous
+    A : (E, n, n) float64 or float32 array, contiguous
         Overwritten.
-    b : (E, n, columns) float64 array, contiguous
+    b : (E, n, columns) array of the same type, contiguous
         Overwritten by the solutions.
     solved : (E,) bool array
         Overwritten; False where A[e] is singular.
@@ -111,8 +120,9 @@ def solve_each(A, b, solved):
     >>> b[0, :, 0].tolist(), solved.tolist()
     ([3.0, 1.0], [True])
     """
+    P = np.empty((8, A.shape[1]), A.dtype)
     for e in range(A.shape[0]):
-        solved[e] = lu_solve(A[e], b[e])
+        solved[e] = lu_solve(A[e], b[e], P)
 
 
 @njit(error_model="numpy")

@@ -48,10 +48,10 @@ def _(system: LatentCircuit, x: Array, w: Array) -> Array:
     return system.m.T @ (bend[..., None] * system.m)
 
 
-def energy_derivatives(system: System, x: Array, f: Array, J: Array) -> tuple[Array, Array]:
-    """Gradient JᵀGf and exact Hessian JᵀGJ + Σ(Gf)ᵢD²fᵢ of q = ½fᵀGf, for states (E, dim)."""
-    metric = system.metric
-    weighted = f @ metric
+def energy_derivatives(system: System, x: Array, f: Array, J: Array, metric: Array | None) -> tuple[Array, Array]:
+    """Gradient JᵀGf and exact Hessian JᵀGJ + Σ(Gf)ᵢD²fᵢ of q = ½fᵀGf, for states (E, dim); G = I where it is None."""
+    weighted = f if metric is None else f @ metric
     transposed = J.transpose(0, 2, 1)
     gradient = (transposed @ weighted[..., None])[..., 0]
-    return gradient, transposed @ (metric @ J) + weighted_curvature(system, x, weighted)
+    hessian = transposed @ (J if metric is None else metric @ J)
+    return gradient, hessian + weighted_curvature(system, x, weighted)

@@ -16,6 +16,7 @@ from dynaghost.systems.base import Array, System
 
 _LEAST_STEP = 2.0**-10
 _ENOUGH = 1e-4  # of the first-order decrease
+_SLOW, _MEMORY = 0.8, 8  # a start stalls where the speed does not fall to this share in so many steps
 _CLOSE = 1e-7  # a full Newton step this short, relative to 1 + |x|, is followed by one that ends at rounding
 
 
@@ -41,7 +42,7 @@ class Balls:
         inside = np.full(len(x), -1)
         for k, (centre, radius) in enumerate(zip(self.centres, self.radii, strict=True)):
             offset = x - centre
-            inside[np.einsum("ej,ej->e", offset, offset) < radius**2] = k
+            inside[(offset * offset).sum(axis=1) < radius**2] = k
         return inside
 
 
@@ -61,7 +62,7 @@ class Batch:
     steps: Array = field(default_factory=lambda: np.empty(0))
 
 
-def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 80) -> Batch:
+def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 60) -> Batch:
     """Newton on f from every start, with a line search on the speed.
 
     Parameters
@@ -87,16 +88,19 @@ def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: 
     balls = no_balls(system.dim) if balls is None else balls
     batch = Batch(starts.copy(), np.full(len(starts), End.LIMIT), np.full(len(starts), -1))
     active, lengths = np.arange(len(starts)), np.ones(len(starts))
-    values = system.f(batch.x)
-    for _ in range(limit):
+    values, metric = system.f(batch.x), metric_of(system)
+    marks = np.full(len(starts), np.inf)
+    for k in range(limit):
         active = _captured(batch, balls, active)
+        if k % _MEMORY == 0:
+            active = _still_falling(batch, active, marks, _energy(values, metric))
         if not active.size:
             break
         x, f = batch.x[active], values[active]
         direction, solved = _newton_directions(system, x, f)
         batch.evaluations += len(active)
         first = np.minimum(1.0, 4 * lengths[active])
-        x_new, f_new, lengths[active] = _line_search(system, x, f, direction, first)
+        x_new, f_new, lengths[active] = _line_search(system, metric, x, f, direction, first)
         batch.x[active], values[active] = x_new, f_new
         small = np.linalg.norm(direction, axis=1) <= _CLOSE * (1 + np.linalg.norm(x_new, axis=1))
         batch.ends[active[small & solved]] = End.CONVERGED
@@ -127,31 +131,48 @@ def _newton_directions(system: System, x: Array, f: Array) -> tuple[Array, Array
     return direction * np.minimum(1.0, most / np.maximum(size, 1e-300))[:, None], solved
 
 
-def _line_search(system: System, x: Array, f: Array, direction: Array, first: Array) -> tuple[Array, Array, Array]:
+def _still_falling(batch: Batch, active: Array, marks: Array, energies: Array) -> Array:
+    """Those whose speed fell enough since the last mark."""
+    falling = energies[active] < _SLOW**2 * marks[active]
+    batch.ends[active[~falling]] = End.STALLED
+    marks[active] = energies[active]
+    return active[falling]
+
+
+def _line_search(
+    system: System, metric: Array | None, x: Array, f: Array, direction: Array, first: Array
+) -> tuple[Array, Array, Array]:
     """The step that lowers the speed enough, its f, and its length in directions; 0 where none does."""
-    start, lengths = _energy(system, f), first.copy()
+    start, lengths = _energy(f, metric), first.copy()
     x_new, f_new, open_ = x.copy(), f.copy(), np.arange(len(x))
     taken = np.zeros(len(x))
     while open_.size:
         t = lengths[open_]
         trial = x[open_] + t[:, None] * direction[open_]
         value = system.f(trial)
-        energy = _energy(system, value)
+        energy = _energy(value, metric)
         good = energy <= (1 - 2 * _ENOUGH * t) * start[open_]
         done = open_[good]
         x_new[done], f_new[done], taken[done] = trial[good], value[good], t[good]
         open_, t, energy = open_[~good], t[~good], energy[~good]
         # The parabola through both energies, whose slope at 0 is −2·start.
         ratio = energy / np.maximum(start[open_], 1e-300)
-        shorter = np.nan_to_num(t / np.maximum(ratio - 1 + 2 * t, 1e-300), nan=0.1)
-        lengths[open_] = t * np.clip(shorter, 0.1, 0.5)
+        # fmax and fmin, since f may have overflowed to NaN.
+        lengths[open_] = t * np.fmin(np.fmax(t / np.maximum(ratio - 1 + 2 * t, 1e-300), 0.1), 0.5)
         open_ = open_[lengths[open_] >= _LEAST_STEP]
     return x_new, f_new, taken
 
 
-def _energy(system: System, f: Array) -> Array:
+def metric_of(system: System) -> Array | None:
+    """The metric; None where it is the identity, which need not be multiplied with."""
+    metric = system.metric
+    return None if np.array_equal(metric, np.eye(system.dim)) else metric
+
+
+def _energy(f: Array, metric: Array | None) -> Array:
+    """|f|² in the metric."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.einsum("ei,ei->e", f @ system.metric, f)
+        return ((f if metric is None else f @ metric) * f).sum(axis=1)
 
 
 def descend(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 100) -> Batch:
@@ -169,19 +190,19 @@ def descend(system: System, starts: Array, *, balls: Balls | None = None, limit:
     """
     balls = no_balls(system.dim) if balls is None else balls
     batch = Batch(starts.copy(), np.full(len(starts), End.LIMIT), np.full(len(starts), -1), steps=np.ones(len(starts)))
-    active, shifts = np.arange(len(starts)), np.zeros(len(starts))
+    active, shifts, metric = np.arange(len(starts)), np.zeros(len(starts)), metric_of(system)
     for _ in range(limit):
         active = _captured(batch, balls, active)
         if not active.size:
             break
         x = batch.x[active]
         f, J = system.f(x), system.jacobian(x)
-        gradient, hessian = energy_derivatives(system, x, f, J)
+        gradient, hessian = energy_derivatives(system, x, f, J, metric)
         batch.evaluations += len(active)
         d, shift = gradient.copy(), shifts[active]
         least = 1e-3 * np.abs(hessian).max(axis=(1, 2)) + 1e-300
         descend_each(np.ascontiguousarray(hessian), d, shift, least)
-        ratio, trial = _gain(system, x, f, (d, gradient, hessian))
+        ratio, trial = _gain(system, metric, (x, f), (d, gradient, hessian))
         batch.x[active] = np.where((ratio > 1e-4)[:, None], trial, x)
         size = np.linalg.norm(d, axis=1)
         batch.steps[active] = size
@@ -194,14 +215,17 @@ def descend(system: System, starts: Array, *, balls: Balls | None = None, limit:
     return batch
 
 
-def _gain(system: System, x: Array, f: Array, model: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+def _gain(
+    system: System, metric: Array | None, at: tuple[Array, Array], model: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
     """Decrease of q over that of the quadratic model, and the trial states."""
-    d, gradient, hessian = model
+    (x, f), (d, gradient, hessian) = at, model
     trial = x + d
     with np.errstate(invalid="ignore", over="ignore"):
-        predicted = -np.einsum("ei,ei->e", gradient, d) - 0.5 * np.einsum("ei,eij,ej->e", d, hessian, d)
-        actual = 0.5 * (_energy(system, f) - _energy(system, system.f(trial)))
-        return np.nan_to_num(actual / np.maximum(predicted, 1e-300), nan=-1.0, posinf=1.0, neginf=-1.0), trial
+        predicted = -((gradient + 0.5 * (hessian @ d[..., None])[..., 0]) * d).sum(axis=1)
+        actual = 0.5 * (_energy(f, metric) - _energy(system.f(trial), metric))
+        ratio = actual / np.maximum(predicted, 1e-300)
+        return np.where(np.isnan(ratio), -1.0, ratio), trial
 
 
 def _next_shift(shift: Array, ratio: Array, least: Array) -> Array:

@@ -135,7 +135,7 @@ def bottleneck(system: System, x: Array) -> Bottleneck | None:
 def _settled(system: System, x: Array, about: tuple[Array, Array, Array, Array], a: float, width: float) -> bool:
     """By a Newton step on q; where its Hessian is too flat for float64, by the normal form along v alone."""
     f, J, w, v = about
-    gradient, hessian = energy_derivatives(system, x[None], f[None], J[None])
+    gradient, hessian = energy_derivatives(system, x[None], f[None], J[None], system.metric)
     shift, step = np.zeros(1), gradient.copy()
     descend_each(np.ascontiguousarray(hessian), step, shift, np.array([np.abs(hessian).max() + 1e-300]))
     size = float(np.linalg.norm(step))

@@ -16,9 +16,26 @@ from dynaghost.slowpoints.newton import Balls, Batch, End, descend, newton
 from dynaghost.slowpoints.newton_kantorovich import RootProof
 from dynaghost.slowpoints.pointwise import fixed_point, ghost, index, looks_like_root, polished, proof_of_root
 from dynaghost.slowpoints.records import Cost, Coverage, Ghost, SlowPoints, Status
+from dynaghost.slowpoints.tracking import (
+    far_end,
+    follow,
+    from_tracked,
+    lines_from_infinity,
+    lines_from_points,
+    to_tracked,
+    tracked_form,
+)
 from dynaghost.systems.base import Array, System, finite
 
-_FIRST_BATCH = 32
+_FIRST_BATCH, _FIRST_DESCENTS = 32, 8
+_STARTS_A_TURN, _LINES_A_TURN = 128, 16
+NEWTON, LINES = 0, 1  # places in a fixed point's hits
+_REASONS = {
+    End.CONVERGED: "undecided",
+    End.STALLED: "stalled",
+    End.DIVERGED: "diverged",
+    End.LIMIT: "limit of steps",
+}
 STARTS = 256
 """Starts where the caller names none."""
 
@@ -80,23 +97,35 @@ class Catalogue:
     system: System
     roots: list[Array] = field(default_factory=list)
     proofs: list[RootProof] = field(default_factory=list)
-    hits: list[int] = field(default_factory=list)
+    hits: list[list[int]] = field(default_factory=list)
+    method: int = NEWTON
     ghosts: list[Ghost] = field(default_factory=list)
     ghost_hits: list[int] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     evaluations: int = 0
 
-    def balls(self) -> Balls:
-        """Where Newton may stop."""
-        known = [k for k, proof in enumerate(self.proofs) if proof.capture > 0]
-        centres = [self.roots[k] for k in known]
-        return Balls(np.array(centres).reshape(-1, self.system.dim), np.array([self.proofs[k].capture for k in known]))
+    def balls(self, *, ghosts: bool = False) -> Balls:
+        """Where a start may stop: where Newton's convergence to a fixed point is proved, then about ghosts.
+
+        A ghost's ball, a tenth of its bottleneck's half-width, is no proof: only its hits depend on it.
+        """
+        centres = self.roots + [ghost.x for ghost in self.ghosts] * ghosts
+        radii = [proof.capture for proof in self.proofs] + [_basin(ghost) for ghost in self.ghosts] * ghosts
+        return Balls(np.array(centres).reshape(-1, self.system.dim), np.array(radii))
+
+    def count(self, balls: Array) -> None:
+        """Hits of the balls, by index, that captured starts."""
+        for k, count in enumerate(np.bincount(balls[balls >= 0], minlength=len(self.roots)).tolist()):
+            if k < len(self.roots):
+                self.hits[k][self.method] += count
+            else:
+                self.ghost_hits[k - len(self.roots)] += count
 
     def hit(self, x: Array) -> bool:
         """Count the end `x` of a start if it lies with a listed fixed point."""
         for k, (root, proof) in enumerate(zip(self.roots, self.proofs, strict=True)):
             if np.linalg.norm(x - root) < max(proof.capture, proof.radius):
-                self.hits[k] += 1
+                self.hits[k][self.method] += 1
                 return True
         return False
 
@@ -110,11 +139,12 @@ class Catalogue:
             return False
         same = self._same_root(x, proof)
         if same is not None:
-            self.hits[same] += 1
+            self.hits[same][self.method] += 1
             return True
         self.roots.append(x)
         self.proofs.append(proof)
-        self.hits.append(1)
+        self.hits.append([0, 0])
+        self.hits[-1][self.method] = 1
         return True
 
     def _same_root(self, x: Array, proof: RootProof) -> int | None:
@@ -131,9 +161,7 @@ class Catalogue:
     def add_ghost(self, x: Array) -> bool:
         """List the ghost to which `x` has come; False if it is none."""
         for k, known in enumerate(self.ghosts):
-            # The speed is all but quadratic on the scale of the bottleneck's half-width: it holds one minimum.
-            width = np.sqrt(known.speed / known.curvature) if known.curvature > 0 else 1.0
-            if np.linalg.norm(x - known.x) <= 0.01 * min(width, 1.0):
+            if np.linalg.norm(x - known.x) <= _basin(known):
                 self.ghost_hits[k] += 1
                 return True
         found = ghost(self.system, x)
@@ -142,6 +170,11 @@ class Catalogue:
         self.ghosts.append(found)
         self.ghost_hits.append(1)
         return True
+
+
+def _basin(ghost: Ghost) -> float:
+    """A tenth of its bottleneck's half-width: about it the speed is all but quadratic, and has one minimum."""
+    return 0.1 * min(float(np.sqrt(ghost.speed / ghost.curvature)) if ghost.curvature > 0 else 1.0, 1.0)
 
 
 def _unbounded(proof: RootProof) -> bool:
@@ -161,35 +194,68 @@ def newton_phase(catalogue: Catalogue, starts: Array) -> Array:
     while done < len(starts):
         batch = newton(catalogue.system, starts[done : done + size], balls=catalogue.balls())
         catalogue.evaluations += batch.evaluations
-        open_ends += list(_settle(catalogue, batch))
+        catalogue.count(batch.ball)
+        open_ends += [x for x, end in _ends(batch) if end != End.CONVERGED or not catalogue.add_root(x, balls=False)]
         done, size = done + size, 2 * size
     return np.array(open_ends).reshape(-1, catalogue.system.dim)
 
 
-def _settle(catalogue: Catalogue, batch: Batch) -> Iterator[Array]:
-    known = [k for k, proof in enumerate(catalogue.proofs) if proof.capture > 0]
-    for x, end, ball in zip(batch.x, batch.ends, batch.ball, strict=True):
-        if end == End.CAPTURED:
-            catalogue.hits[known[ball]] += 1
-        elif end == End.DIVERGED:
-            catalogue.failures["diverged"] += 1
-        elif end != End.CONVERGED or not catalogue.add_root(x, balls=False):
-            yield x
+def descent_phase(catalogue: Catalogue, starts: Array, *, again: bool = False) -> None:
+    """Newton on q from every start; what ends at neither kind of point is counted by reason.
+
+    `again`: these starts count already, by where Newton on f took them.
+    """
+    before = [list(hits) for hits in catalogue.hits], catalogue.failures.copy()
+    done, size = 0, _FIRST_DESCENTS
+    while done < len(starts):
+        batch = descend(catalogue.system, starts[done : done + size], balls=catalogue.balls(ghosts=True))
+        catalogue.evaluations += batch.evaluations
+        catalogue.count(batch.ball)
+        for x, end in _ends(batch):
+            if not (end == End.CONVERGED and (catalogue.add_root(x) or catalogue.add_ghost(x))):
+                catalogue.failures[_REASONS[End(end)]] += 1
+        done, size = done + size, 2 * size
+    if again:
+        catalogue.hits[: len(before[0])], catalogue.failures = before
 
 
-def descent_phase(catalogue: Catalogue, starts: Array, *, counted: bool) -> None:
-    """Newton on q from every start; what ends at neither kind of point is counted by reason if `counted`."""
-    batch = descend(catalogue.system, starts, balls=catalogue.balls())
-    catalogue.evaluations += batch.evaluations
-    known = [k for k, proof in enumerate(catalogue.proofs) if proof.capture > 0]
-    for x, end, ball in zip(batch.x, batch.ends, batch.ball, strict=True):
-        if end == End.CAPTURED:
-            catalogue.hits[known[ball]] += counted
-        elif end == End.DIVERGED:
-            catalogue.failures["diverged"] += counted
-        elif not (catalogue.add_root(x) or catalogue.add_ghost(x)):
-            reason = {End.LIMIT: "limit of steps", End.STALLED: "stalled"}.get(End(end), "undecided")
-            catalogue.failures[reason] += counted
+def _ends(batch: Batch) -> Iterator[tuple[Array, int]]:
+    """Where starts that no ball captured ended, and how."""
+    free = batch.ends != End.CAPTURED
+    return zip(batch.x[free], batch.ends[free].tolist(), strict=True)
+
+
+def line_phase(catalogue: Catalogue, number: int, rng: np.random.Generator) -> int:
+    """Follow lines, half of them from infinity and half both ways from the fixed points that lines met least.
+
+    Returns
+    -------
+    int
+        How many were followed.
+    """
+    system = catalogue.system
+    tracked = tracked_form(system)
+    end = far_end(tracked)
+    if end is None:
+        return 0
+    directions = rng.normal(size=(number, system.dim))
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    bundles = [lines_from_infinity(tracked, directions[: number // 2], end)]
+    least = sorted(range(len(catalogue.roots)), key=lambda k: catalogue.hits[k][LINES])[: number // 4]
+    if least:
+        roots = to_tracked(system, np.array([catalogue.roots[k] for k in least]))
+        bundles.append(lines_from_points(tracked, roots, directions[-len(least) :]))
+    catalogue.method = LINES
+    for lines in bundles:
+        crossings, evaluations = follow(tracked, lines, end)
+        batch = newton(system, from_tracked(system, crossings), balls=catalogue.balls())
+        catalogue.evaluations += evaluations + batch.evaluations
+        catalogue.count(batch.ball)
+        for x, reason in _ends(batch):
+            if not (reason == End.CONVERGED and catalogue.add_root(x, balls=False)):
+                catalogue.failures["crossing without a fixed point"] += 1
+    catalogue.method = NEWTON
+    return sum(len(lines.x) for lines in bundles)
 
 
 def search(system: System, starts: Array, *, seed: int | None = None) -> SlowPoints:
@@ -216,25 +282,80 @@ def search(system: System, starts: Array, *, seed: int | None = None) -> SlowPoi
     (9, 1, False)
     """
     catalogue = Catalogue(system)
-    open_ends = newton_phase(catalogue, starts)
-    if len(open_ends):
-        descent_phase(catalogue, open_ends, counted=True)
-    descent_phase(catalogue, starts[: _descents(system)], counted=False)
+    ghost_phase(catalogue, newton_phase(catalogue, starts), starts)
     return conclude(catalogue, starts=len(starts), seed=seed)
 
 
-def _descents(system: System) -> int:
-    """How many of the starts look for ghosts too: a step there costs some times a step of Newton's on f."""
-    return 256 if system.dim <= 32 else 32
+def ghost_phase(catalogue: Catalogue, open_ends: Array, starts: Array) -> None:
+    """Down the kinetic energy from where Newton on f ended without a fixed point, and from a few of the starts."""
+    most = 512 if catalogue.system.dim <= 32 else 64  # a step costs some times a step of Newton's on f
+    descent_phase(catalogue, open_ends[:most])
+    if len(open_ends) > most:
+        catalogue.failures["stalled, and not followed down"] += len(open_ends) - most
+    descent_phase(catalogue, starts[: most // 8], again=True)
 
 
-def conclude(catalogue: Catalogue, *, starts: int, seed: int | None) -> SlowPoints:
+def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoints:
+    """Newton and lines in turns until they agree: each hit every fixed point, none was hit once, the index sum is 1.
+
+    Parameters
+    ----------
+    system : System
+        With a known box of fixed points; without one there are no lines, and it ends with the budget.
+    seed : int
+    budget : int, optional
+        Most evaluations of Jacobians before the ghosts are searched; 40 000 up to 32 units, fewer beyond (the same time
+        for factoring them).
+
+    Returns
+    -------
+    SlowPoints
+        `coverage.agree` tells whether they agreed. Found, not proved to be all.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> points = hunt(LeakyRNN([[2.0, 0.0], [0.0, 2.0]], [0.1, 0.0]))
+    >>> len(points.fixed_points), points.coverage.agree, points.coverage.unseen
+    (9, True, 0.0)
+    """
+    most = int(40_000 * min(1.0, (32 / system.dim) ** 3)) if budget is None else budget
+    rng, catalogue, lines, starts = np.random.default_rng(seed), Catalogue(system), 0, np.empty((0, system.dim))
+    open_ends, spent = [starts], [0, 0]
+    agree = False
+    while sum(spent) < most and not agree:
+        fresh = random_starts(system, _STARTS_A_TURN, int(rng.integers(2**62)))
+        starts = np.concatenate([starts, fresh])
+        before = catalogue.evaluations
+        open_ends.append(newton_phase(catalogue, fresh))
+        spent[NEWTON] += catalogue.evaluations - before
+        while spent[LINES] <= spent[NEWTON]:
+            before = catalogue.evaluations
+            followed = line_phase(catalogue, _LINES_A_TURN, rng)
+            if not followed:
+                break
+            lines += followed
+            spent[LINES] += catalogue.evaluations - before
+        agree = _agree(catalogue)
+    ghost_phase(catalogue, np.concatenate(open_ends), starts)
+    return conclude(catalogue, starts=len(starts), lines=lines, seed=seed)
+
+
+def _agree(catalogue: Catalogue) -> bool:
+    """Whether both methods hit every listed fixed point, more than once together, and the index sum is 1."""
+    if any(min(hits) == 0 or sum(hits) == 1 for hits in catalogue.hits):
+        return False
+    signs = [np.linalg.slogdet(-catalogue.system.jacobian(x))[0] for x in catalogue.roots]
+    return bool(sum(signs) == 1)
+
+
+def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | None) -> SlowPoints:
     """The records, in an order that does not depend on the order of discovery."""
     system = catalogue.system
     order = sorted(range(len(catalogue.roots)), key=lambda k: tuple(np.round(catalogue.roots[k], 9)))
     points = tuple(fixed_point(system, catalogue.roots[k], catalogue.proofs[k]) for k in order)
     ghost_order = sorted(range(len(catalogue.ghosts)), key=lambda k: tuple(np.round(catalogue.ghosts[k].x, 9)))
-    hits = tuple(catalogue.hits[k] for k in order)
+    hits = tuple(sum(catalogue.hits[k]) for k in order)
     degenerate = any(point.degenerate for point in points)
     everywhere = (np.full(system.dim, -np.inf), np.full(system.dim, np.inf))
     return SlowPoints(
@@ -248,11 +369,11 @@ def conclude(catalogue: Catalogue, *, starts: int, seed: int | None) -> SlowPoin
         cost=Cost(catalogue.evaluations),
         coverage=Coverage(
             starts=starts,
-            lines=0,
+            lines=lines,
             hits=hits,
             ghost_hits=tuple(catalogue.ghost_hits[k] for k in ghost_order),
             unseen=unseen_share(hits),
-            agree=None,
+            agree=_agree(catalogue) if lines else None,
             failures=tuple(sorted((reason, count) for reason, count in catalogue.failures.items() if count)),
         ),
         seed=seed,
