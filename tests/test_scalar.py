@@ -147,6 +147,26 @@ def test_what_floats_cannot_state_is_left_open_and_nothing_false_is_claimed(prob
     assert counts(points) == (problem.fixed_points, problem.ghosts) or not points.complete
 
 
+def test_weights_near_the_largest_float_do_not_overflow():
+    points = find_slow_points(network(1e-307, 1e308, 0.0))
+    assert (points.complete, points.ghosts_complete) == (True, True)
+    assert places(points) == (pytest.approx([-1e308, 0, 1e308], rel=1e-6), [])
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [([1e-307] * 2, [1e308] * 2, [0.0] * 2), ([1e-307] * 2, [1.7e308] * 2, [0.0] * 2), (1e-300, 1e301, -1e10)],
+    ids=["fixed points at 2e308", "fixed points at 3e308", "a ghost at 1e310"],
+)
+def test_what_lies_beyond_the_largest_float_is_left_open(weights):
+    points = find_slow_points(network(*weights))
+    assert (points.complete, points.ghosts_complete, points.status) == (False, False, Status.PRECISION)
+    assert "beyond the largest float" in {part.because for part in points.unresolved}
+    proved = [p for p in points.fixed_points if p.certificate is Certificate.EXISTS_UNIQUE]
+    assert len(proved) == 1
+    assert abs(float(proved[0].x[0])) < 1e302
+
+
 @pytest.mark.parametrize("weights", REFUSED)
 def test_weights_that_are_not_finite_are_refused(weights):
     with pytest.raises(dg.DynaghostError, match="finite"):

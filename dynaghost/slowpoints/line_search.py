@@ -103,7 +103,7 @@ def _pieces(
     while stack:
         a, b = stack.pop()
         looked += 1
-        precision = _precision(b - a, upper - lower)
+        precision = _precision(0.5 * b - 0.5 * a, 0.5 * upper - 0.5 * lower)
         piece = _label(line, a, b, precision) if precision <= line.limit else None
         cut = _cut(line, a, b) if piece is None and precision <= line.limit else None
         if piece is not None:
@@ -144,6 +144,8 @@ def _between_ends(a: float, b: float, fraction: float) -> float:
     # A ball's radius has 30 bits, so an interval whose ends differ by many octaves is cut in exponents.
     if a * b > 0 and not 2.0**-20 < a / b < 2.0**20:
         return math.copysign(math.exp((1 - fraction) * math.log(abs(a)) + fraction * math.log(abs(b))), a)
+    if math.isinf(b - a):
+        return a * (1 - fraction) + b * fraction
     return a + (b - a) * fraction
 
 

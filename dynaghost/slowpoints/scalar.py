@@ -33,6 +33,7 @@ BUDGET = 20_000
 WIDEST = 16_384
 """Most critical points of one network for which the compiled search makes room."""
 
+_LARGEST = float(np.finfo(float).max)
 _EVERYWHERE = (np.array([-np.inf]), np.array([np.inf]))
 
 
@@ -255,25 +256,33 @@ def _by_balls(system: ScalarSystem, budget: int) -> SlowPoints:
     doubtful = [c for c in found.criticals if c.sign is None]
     because = "budget of evaluations" if found.exhausted else "precision limit"
     parts = sorted({*found.gaps, *((c.lower, c.upper) for c in doubtful)})
+    unresolved = [Unresolved(np.array([a]), np.array([b]), because) for a, b in parts] + _beyond(lower, upper)
+    all_roots = not doubtful and not _beyond(lower, upper)
     return SlowPoints(
         fixed_points=fixed_points,
         ghosts=ghosts,
-        complete=not doubtful and not any(root.because for root in found.roots),
-        ghosts_complete=not found.gaps and not doubtful,
+        complete=all_roots and not any(root.because for root in found.roots),
+        ghosts_complete=all_roots and not found.gaps,
         region=_EVERYWHERE,
-        index_sum=None if doubtful else _index_sum(fixed_points),
-        unresolved=tuple(Unresolved(np.array([a]), np.array([b]), because) for a, b in parts),
-        status=Status.BUDGET if found.exhausted else Status.PRECISION if parts else Status.FINISHED,
+        index_sum=_index_sum(fixed_points) if all_roots else None,
+        unresolved=tuple(unresolved),
+        status=Status.BUDGET if found.exhausted else Status.PRECISION if unresolved else Status.FINISHED,
         cost=Cost(0, ball_evaluations=found.evaluations),
         coordinates="latent" if isinstance(system, RankOneCircuit) else "state",
     )
+
+
+def _beyond(lower: float, upper: float) -> list[Unresolved]:
+    """The parts of the line that no float can reach, where slow points may be if the slow interval ends there."""
+    ends = [(-math.inf, lower)] * (lower <= -_LARGEST) + [(upper, math.inf)] * (upper >= _LARGEST)
+    return [Unresolved(np.array([a]), np.array([b]), "beyond the largest float") for a, b in ends]
 
 
 def _fixed_point_ball(line: Line, root: Root) -> FixedPoint:
     system = line.system
     x = _nearest(root.lower, root.upper)
     radius = _outward(max(root.upper - x, x - root.lower))
-    residual = abs(float(system.taylor(np.float64(x), 0)[0]))
+    residual = _residual(line, x)
     slope = line.bounds(1, x)
     eigenvalue = 0.5 * slope[0] + 0.5 * slope[1]
     if root.degenerate or root.because:
@@ -296,6 +305,13 @@ def _fixed_point_ball(line: Line, root: Root) -> FixedPoint:
         eigenvalue = root.slope * max(abs(slope[0]), abs(slope[1]))
     alone = max(min(x - root.left, root.right - x) * (1 - 1e-9), radius)
     return _fixed_point(system, x, residual, eigenvalue, radius, alone)
+
+
+def _residual(line: Line, x: float) -> float:
+    """|f| at `x` as float64 evaluates it, or where that overflows a bound."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = abs(float(line.system.taylor(np.float64(x), 0)[0]))
+    return residual if math.isfinite(residual) else max(abs(bound) for bound in line.bounds(0, x))
 
 
 def _ghosts(line: Line, found: Structure) -> Iterator[Ghost]:

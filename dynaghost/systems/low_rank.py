@@ -270,13 +270,14 @@ class RankOneCircuit(_Circuit, ScalarSystem):
             twice = np.nextafter(once * np.abs(m), np.inf)
             second = twice * np.minimum(TANH_SECOND, 2 * slope)
             third = np.nextafter(twice * np.abs(m), np.inf) * np.minimum(TANH_THIRD, 4 * slope)
-        grow = 1 + 1e-12 + len(m) * 2.3e-16
-        bounds = (bound.sum() * grow + 1e-320 * len(m) for bound in (second, third))
+            grow = 1 + 1e-12 + len(m) * 2.3e-16
+            bounds = [bound.sum() * grow + 1e-320 * len(m) for bound in (second, third)]
         return tuple(float(np.nan_to_num(bound, nan=np.inf, posinf=np.inf)) for bound in bounds)  # type: ignore[return-value]
 
     def slow_interval(self) -> tuple[float, float]:
         m, n, b = self.weights
-        reach = max(float(np.abs(n).sum()) * (1 + 1e-9), 1.0)
+        with np.errstate(over="ignore"):
+            reach = max(float(np.abs(n).sum()) * (1 + 1e-9), 1.0)
         return -_tail_end(-m, -n, b, reach), _tail_end(m, n, b, reach)
 
     def end_signs(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -308,9 +309,11 @@ def _vector(name: str, value: ArrayLike) -> Array:
 
 def _independent(m: Array, n: Array, form: Form) -> tuple[Array, Array]:
     """The same M N with independent rows of N (rate form) or independent columns of M (current form)."""
+    if m.shape[1] == 1:
+        return m, n
     factor = n if form is Form.RATE else m.T
     left, values, right = np.linalg.svd(factor, full_matrices=False)
-    rank = max(int(np.sum(values > values.max() * max(factor.shape) * np.finfo(float).eps)), 1)
+    rank = max(int(np.sum(values > values.max() * (max(factor.shape) * np.finfo(float).eps))), 1)
     if rank == m.shape[1]:
         return m, n
     merged = values[:rank, None] * right[:rank]
@@ -322,7 +325,7 @@ def _metric(m: Array, n: Array, form: Form) -> Array:
     # A circuit without coupling is κ̇ = −κ, measured in its own coordinate.
     if not np.any(n if form is Form.RATE else m):
         return np.eye(m.shape[1])
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         root = np.linalg.pinv(n, rcond=0).T if form is Form.RATE else m.T
         gram = np.asarray(root @ root.T)
         gram = 0.5 * (gram + gram.T)
@@ -330,7 +333,7 @@ def _metric(m: Array, n: Array, form: Form) -> Array:
 
 
 def _tail_end(m: Array, n: Array, b: Array, reach: float) -> float:
-    """A point ≥ `reach` beyond which f' < 0: there Σ max(nm, 0)·sech²(at its largest) < 1.
+    """A point ≥ `reach` beyond which f' < 0: there Σ max(nm, 0)·sech²(at its largest) < 1; else the largest float.
 
     Called with −m, −n for the left end. In logarithms, since n·m may overflow where sech² underflows.
     """
@@ -341,7 +344,9 @@ def _tail_end(m: Array, n: Array, b: Array, reach: float) -> float:
     end = reach
     with np.errstate(over="ignore", invalid="ignore"):
         while math.isfinite(end):
-            u = np.maximum(m * end + b - 4e-16 * (m * end + np.abs(b)), 0.0)
+            # Not above the true product, also where that overflows.
+            product = np.minimum(m * end, np.finfo(float).max)
+            u = np.maximum(product + b - (4e-16 * product + 4e-16 * np.abs(b)), 0.0)
             tail = np.exp(np.minimum(weight + math.log(4.0) - 2 * u - 2 * np.log1p(np.exp(-2 * u)), 700.0)).sum()
             if tail < 1 - 1e-9:
                 return end
