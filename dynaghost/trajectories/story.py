@@ -1,0 +1,133 @@
+"""All that is found between two consecutive checkpoints of an n-dimensional run: a function of these two alone."""
+
+from dataclasses import dataclass, replace
+
+from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.systems.base import Array, System
+from dynaghost.trajectories.equations import FixedPoints
+from dynaghost.trajectories.ghost_link import GhostStay, follow_ghosts
+from dynaghost.trajectories.happenings import Happening, HappeningKind, happenings
+from dynaghost.trajectories.space_link import Life, Place, follow, lives
+from dynaghost.trajectories.stability_changes import changes, fold
+from dynaghost.trajectories.straight import Line
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A fixed point on a stretch of the line.
+
+    Attributes
+    ----------
+    low, high : Place or int or None
+        Where it begins and ends: at a listed point, at the happening of that number, or None at a checkpoint where it
+        is not listed.
+    from_s, to_s : float
+    unstable : tuple of int
+        Unstable directions where it begins and ends.
+    """
+
+    low: Place | int | None
+    high: Place | int | None
+    from_s: float
+    to_s: float
+    unstable: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What was followed between two checkpoints.
+
+    Attributes
+    ----------
+    stays : tuple of Stay
+    ghost_stays : tuple of GhostStay
+    happenings : tuple of Happening
+        By increasing s; `lives` index `stays`, or `ghost_stays` where ghosts emerge and dissolve.
+    lost, lost_ghosts : tuple of (Place, str)
+        Listed points that could not be followed, and why.
+    unlisted : tuple of (int, ndarray)
+        Fixed points that were reached at a checkpoint (0 before, 1 after) and are not listed there.
+    """
+
+    stays: tuple[Stay, ...]
+    ghost_stays: tuple[GhostStay, ...]
+    happenings: tuple[Happening, ...]
+    lost: tuple[tuple[Place, str], ...]
+    lost_ghosts: tuple[tuple[Place, str], ...]
+    unlisted: tuple[tuple[int, Array], ...]
+
+
+def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], *, attempts: int = 4) -> Story:
+    """Follow every slow point from one checkpoint to the next, and name what happens on the way.
+
+    Parameters
+    ----------
+    systems : tuple of System
+        Before and after.
+    points : tuple of SlowPoints
+        Likewise.
+    attempts : int
+        How often a point is followed at most, each time with shorter steps.
+
+    Returns
+    -------
+    Story
+
+    Raises
+    ------
+    DynaghostError
+        If the systems have no straight line between them.
+
+    Examples
+    --------
+    >>> from dynaghost.slowpoints.find import find_slow_points
+    >>> from dynaghost.systems import SaddleNode
+    >>> systems = SaddleNode(-1.0), SaddleNode(1.0)
+    >>> story = tell(systems, tuple(find_slow_points(system) for system in systems))
+    >>> [(one.kind.value, round(one.s, 9)) for one in story.happenings]
+    [('saddle_node', 0.5)]
+    """
+    line = Line(*systems)
+    equation = FixedPoints(line)
+    listed = points[0].fixed_points, points[1].fixed_points
+    following = follow(equation, *listed, attempts=attempts)
+    pieces, turnings = lives(following.followed)
+    folds = [fold(equation, turning) for turning in turnings]
+    changed, unstable = changes(equation, listed, pieces, folds)
+    events = happenings(equation, pieces, unstable, folds, changed)
+    saddle_nodes = [(k, one) for k, one in enumerate(folds) if events[k].kind is HappeningKind.SADDLE_NODE]
+    ghosts = follow_ghosts(line, points[0].ghosts, points[1].ghosts, saddle_nodes, len(events))
+    events += ghosts.events
+    order = sorted(range(len(events)), key=lambda i: events[i].s)
+    numbers = {old: new for new, old in enumerate(order)}
+    stays = tuple(_stay(piece, count, numbers) for piece, count in zip(pieces, unstable, strict=True))
+    return Story(
+        stays,
+        tuple(_renumbered(stay, numbers) for stay in ghosts.stays),
+        tuple(events[i] for i in order),
+        _sorted(following.lost),
+        _sorted(ghosts.lost),
+        tuple(_unlisted(pieces)),
+    )
+
+
+def _end(end: Place | int | None, numbers: dict[int, int]) -> Place | int | None:
+    return numbers[end] if isinstance(end, int) else end
+
+
+def _stay(piece: Life, unstable: tuple[int, int], numbers: dict[int, int]) -> Stay:
+    low, high = _end(piece.low, numbers), _end(piece.high, numbers)
+    return Stay(low, high, piece.nodes[0].s, piece.nodes[-1].s, unstable)
+
+
+def _renumbered(stay: GhostStay, numbers: dict[int, int]) -> GhostStay:
+    return replace(stay, low=_end(stay.low, numbers), high=_end(stay.high, numbers))
+
+
+def _sorted(lost: dict[Place, str]) -> tuple[tuple[Place, str], ...]:
+    return tuple(sorted(lost.items(), key=lambda item: (item[0].side, item[0].index)))
+
+
+def _unlisted(pieces: list[Life]) -> list[tuple[int, Array]]:
+    before = [(0, piece.nodes[0].x) for piece in pieces if piece.low is None]
+    return before + [(1, piece.nodes[-1].x) for piece in pieces if piece.high is None]
