@@ -11,7 +11,8 @@ from scipy.optimize import root
 import dynaghost as dg
 from dynaghost.systems import Activation
 from dynaghost.systems.activation import Curve
-from dynaghost.systems.bounds import bend_bound, slope_bound, upper_norm
+from dynaghost.systems.bounds import Reach, bend_bound, slope_bound, upper_norm
+from dynaghost.systems.jets import Jet
 from dynaghost.systems.rounding import Bounded
 
 ACTIVATIONS = {
@@ -254,3 +255,34 @@ def test_masks_and_signs_are_folded_into_the_weights():
 def test_nonsense_is_refused_by_name(arguments, options, says):
     with pytest.raises(dg.DynaghostError, match=says):
         dg.LeakyRNN(*arguments, **options)
+
+
+@pytest.mark.usefixtures("precise")
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=5))
+def test_bounded_sums_and_products_of_exact_numbers_hold_the_exact_result(values):
+    x = np.array(values)
+    exact, bounded = balls(x), Bounded(x, np.zeros_like(x))
+    W = np.outer(x, np.ones(2)) + 0.1
+    for formula in (lambda y: y * y, lambda y: y + y * y, lambda y: y - 0.3, lambda y: 0.7 * y, lambda y: y @ W):
+        result = formula(bounded)
+        assert_holds(formula(exact), result.mid, result.rad)
+
+
+def test_bounds_over_a_ball_are_nearly_reached_in_one_dimension():
+    sigmoid, tanh = Curve(Activation.SIGMOID), Curve(Activation.TANH)
+    formulas = (
+        lambda x: sigmoid(x) * x,
+        lambda x: x * x * x,
+        lambda x: tanh(x * x),
+        lambda x: tanh(sigmoid(x) * x) - x * x,
+    )
+    for formula in formulas:
+        for centre in (0.2, 1.5):
+            # The products' cross terms and both parts of the chain rule: each is needed to reach the value.
+            bound = formula(Reach.of(np.array([centre]), 1e-6)).bend
+            one = np.ones(1)
+            value = abs(float(formula(Jet.of(np.array([centre]), one, one)).duv[0]))
+            assert value <= bound
+    cube = formulas[1](Reach.of(np.array([1.5]), 1e-9)).bend
+    assert cube == pytest.approx(9.0, rel=1e-6)
