@@ -6,7 +6,8 @@ from problems import fold
 from scipy.optimize import root
 
 import dynaghost as dg
-from dynaghost.slowpoints.search import random_starts, search
+from dynaghost.slowpoints.search import search
+from dynaghost.slowpoints.starts import random_starts
 
 FOLD = float(fold().mid())
 

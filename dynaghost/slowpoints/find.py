@@ -16,18 +16,21 @@ def find_slow_points(
 ) -> SlowPoints:
     """Fixed points and ghosts of a system, each with what is proved about it.
 
-    One dimension and rank one: all of them, proved. More dimensions: what a search from many starts finds.
+    One dimension and rank one: all of them, proved. Small networks and latent circuits: all fixed points, proved.
+    Larger ones: what two methods find until they agree, with an estimate of what they did not see.
 
     Parameters
     ----------
     system : System
         A network of low rank is searched in its latent circuit: `x` is then κ.
     starts : array (starts, dim) or int, optional
-        States from which to search, or how many random ones; not used in one dimension.
+        Search from these states, or from so many random ones, and from nothing else; nothing is then proved to be
+        complete. Not used in one dimension.
     seed : int
-        Of the random starts.
+        Of whatever is random.
     budget : int, optional
-        Most pieces of the line that a search in ball arithmetic looks at, in one dimension.
+        Most of what the search that serves the system spends: pieces of the line (one dimension), boxes (small networks
+        and circuits), evaluations of Jacobians (larger ones).
 
     Returns
     -------
@@ -44,15 +47,34 @@ def find_slow_points(
     >>> points = find_slow_points(SaddleNode(0.01))
     >>> len(points.fixed_points), points.ghosts[0].speed, round(points.ghosts[0].passage_time, 4)
     (0, 0.01, 31.4159)
-    >>> len(find_slow_points(LeakyRNN([[0.0, 2.0], [2.0, 0.0]], [0.0, 0.0])).fixed_points)
-    3
+    >>> points = find_slow_points(LeakyRNN([[0.0, 2.0], [2.0, 0.0]], [0.0, 0.0]))
+    >>> [point.stable for point in points.fixed_points], points.complete
+    ([True, False, True], True)
     """
     if not isinstance(system, System):
         raise DynaghostError(f"system: expected a System, got {type(system).__name__}")
+    _check_budget(budget)
     reduced = system.latent() if isinstance(system, LowRankRNN) else system
     if isinstance(reduced, ScalarSystem):
         return find_scalar(reduced, budget=BUDGET if budget is None else budget)
-    from dynaghost.slowpoints.search import checked_starts, search  # late: compiled loops that one dimension needs not
-
-    found = search(reduced, checked_starts(reduced, starts, seed), seed=seed)
+    found = _in_many_dimensions(reduced, starts, seed, budget)
     return replace(found, coordinates="state" if reduced is system else "latent")
+
+
+def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: int, budget: int | None) -> SlowPoints:
+    # Late: compiled loops that one dimension needs not.
+    from dynaghost.slowpoints import complete
+    from dynaghost.slowpoints.proved import find_proved
+    from dynaghost.slowpoints.search import hunt, search
+    from dynaghost.slowpoints.starts import checked_starts
+
+    if starts is not None:
+        return search(system, checked_starts(system, starts, seed), seed=seed)
+    if complete.serves(system):
+        return find_proved(system, seed=seed, budget=complete.BUDGET if budget is None else budget)
+    return hunt(system, seed=seed, budget=budget)
+
+
+def _check_budget(budget: int | None) -> None:
+    if budget is not None and not budget > 0:
+        raise DynaghostError(f"budget: expected a number above 0, or None, got {budget}")

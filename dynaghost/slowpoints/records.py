@@ -194,12 +194,13 @@ class Unresolved:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a search took: evaluations of f with its derivatives, how many of them in ball arithmetic, and whether
-    the certificate was carried over from a neighbouring checkpoint instead of being searched anew."""
+    """What a search took: evaluations of f with its derivatives, how many of them in ball arithmetic, whether the
+    certificate was carried over from a neighbouring checkpoint instead of being searched anew, and boxes looked at."""
 
     evaluations: int
     ball_evaluations: int = 0
     carried: bool = False
+    boxes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,162 @@
+"""What a search in n dimensions has found so far: points with their proofs and hits, and starts that found none."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dynaghost.slowpoints.newton import Balls
+from dynaghost.slowpoints.newton_kantorovich import RootProof
+from dynaghost.slowpoints.pointwise import fixed_point, ghost, index, looks_like_root, polished, proof_of_root
+from dynaghost.slowpoints.records import Cost, Coverage, Ghost, SlowPoints, Status
+from dynaghost.systems.base import Array, System
+
+NEWTON, LINES = 0, 1  # places in a fixed point's hits
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Every point found so far, with hits; a fixed point is a new one unless its certificate overlaps a listed one."""
+
+    system: System
+    roots: list[Array] = field(default_factory=list)
+    proofs: list[RootProof] = field(default_factory=list)
+    hits: list[list[int]] = field(default_factory=list)
+    method: int = NEWTON
+    ghosts: list[Ghost] = field(default_factory=list)
+    ghost_hits: list[int] = field(default_factory=list)
+    failures: Counter[str] = field(default_factory=Counter)
+    evaluations: int = 0
+
+    def balls(self, *, ghosts: bool = False) -> Balls:
+        """Where a start may stop: where Newton's convergence to a fixed point is proved, then about ghosts.
+
+        A ghost's ball, a tenth of its bottleneck's half-width, is no proof: only its hits depend on it.
+        """
+        centres = self.roots + [ghost.x for ghost in self.ghosts] * ghosts
+        radii = [proof.capture for proof in self.proofs] + [_basin(ghost) for ghost in self.ghosts] * ghosts
+        return Balls(np.array(centres).reshape(-1, self.system.dim), np.array(radii))
+
+    def count(self, balls: Array) -> None:
+        """Hits of the balls, by index, that captured starts."""
+        for k, count in enumerate(np.bincount(balls[balls >= 0], minlength=len(self.roots)).tolist()):
+            if k < len(self.roots):
+                self.hits[k][self.method] += count
+            else:
+                self.ghost_hits[k - len(self.roots)] += count
+
+    def hit(self, x: Array) -> bool:
+        """Count the end `x` of a start if it lies with a listed fixed point."""
+        for k, (root, proof) in enumerate(zip(self.roots, self.proofs, strict=True)):
+            if np.linalg.norm(x - root) < max(proof.capture, proof.radius):
+                self.hits[k][self.method] += 1
+                return True
+        return False
+
+    def add_root(self, x: Array, *, balls: bool = True) -> bool:
+        """Prove the fixed point to which `x` has come, and list it; False if it is none, as far as can be told."""
+        if self.hit(x):
+            return True
+        x = polished(self.system, x)
+        proof = proof_of_root(self.system, x, balls=balls)
+        if not proof.proved and not (_unbounded(proof) and looks_like_root(self.system, x)):
+            return False
+        same = self._same_root(x, proof)
+        if same is not None:
+            self.hits[same][self.method] += 1
+            return True
+        self.roots.append(x)
+        self.proofs.append(proof)
+        self.hits.append([0, 0])
+        self.hits[-1][self.method] = 1
+        return True
+
+    def _same_root(self, x: Array, proof: RootProof) -> int | None:
+        """Which listed fixed point it is: the one inside whose ball of uniqueness the new one exists."""
+        for k, (root, other) in enumerate(zip(self.roots, self.proofs, strict=True)):
+            distance = float(np.linalg.norm(x - root))
+            if proof.proved and other.proved:
+                if distance + proof.radius < other.unique_radius or distance + other.radius < proof.unique_radius:
+                    return k
+            elif distance <= 4 * (_error(self.system, x) + _error(self.system, root)):
+                return k
+        return None
+
+    def add_ghost(self, x: Array) -> bool:
+        """List the ghost to which `x` has come; False if it is none."""
+        for k, known in enumerate(self.ghosts):
+            if np.linalg.norm(x - known.x) <= _basin(known):
+                self.ghost_hits[k] += 1
+                return True
+        found = ghost(self.system, x)
+        if found is None:
+            return False
+        self.ghosts.append(found)
+        self.ghost_hits.append(1)
+        return True
+
+
+def _basin(ghost: Ghost) -> float:
+    """A tenth of its bottleneck's half-width: about it the speed is all but quadratic, and has one minimum."""
+    return 0.1 * min(float(np.sqrt(ghost.speed / ghost.curvature)) if ghost.curvature > 0 else 1.0, 1.0)
+
+
+def _unbounded(proof: RootProof) -> bool:
+    return proof.because.startswith("the system states no bound")
+
+
+def _error(system: System, x: Array) -> float:
+    """How far the fixed point may be, unproved: a Newton step and the rounding of f."""
+    inverse = np.linalg.inv(system.jacobian(x))
+    noise = 8 * 2.0**-53 * (1 + np.linalg.norm(x)) * np.linalg.norm(inverse, 2)
+    return float(np.linalg.norm(inverse @ system.f(x)) + noise)
+
+
+def agreeing(catalogue: Catalogue) -> bool:
+    """Whether both methods hit every listed fixed point, more than once together, and the index sum is 1."""
+    if any(min(hits) == 0 or sum(hits) == 1 for hits in catalogue.hits):
+        return False
+    signs = [np.linalg.slogdet(-catalogue.system.jacobian(x))[0] for x in catalogue.roots]
+    return bool(sum(signs) == 1)
+
+
+def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | None) -> SlowPoints:
+    """The records, in an order that does not depend on the order of discovery."""
+    system = catalogue.system
+    order = sorted(range(len(catalogue.roots)), key=lambda k: tuple(np.round(catalogue.roots[k], 9)))
+    points = tuple(fixed_point(system, catalogue.roots[k], catalogue.proofs[k]) for k in order)
+    ghost_order = sorted(range(len(catalogue.ghosts)), key=lambda k: tuple(np.round(catalogue.ghosts[k].x, 9)))
+    hits = tuple(sum(catalogue.hits[k]) for k in order)
+    degenerate = any(point.degenerate for point in points)
+    everywhere = (np.full(system.dim, -np.inf), np.full(system.dim, np.inf))
+    return SlowPoints(
+        fixed_points=points,
+        ghosts=tuple(catalogue.ghosts[k] for k in ghost_order),
+        complete=False,
+        ghosts_complete=False,
+        region=everywhere,
+        index_sum=None if degenerate else sum(index(point) for point in points),
+        status=Status.FINISHED,
+        cost=Cost(catalogue.evaluations),
+        coverage=Coverage(
+            starts=starts,
+            lines=lines,
+            hits=hits,
+            ghost_hits=tuple(catalogue.ghost_hits[k] for k in ghost_order),
+            unseen=unseen_share(hits),
+            agree=agreeing(catalogue) if lines else None,
+            failures=tuple(sorted((reason, count) for reason, count in catalogue.failures.items() if count)),
+        ),
+        seed=seed,
+    )
+
+
+def unseen_share(hits: tuple[int, ...]) -> float:
+    """Good and Turing's estimate: points hit exactly once over all hits; 1 where nothing was hit.
+
+    Examples
+    --------
+    >>> unseen_share((1, 3, 6))
+    0.1
+    """
+    return sum(count == 1 for count in hits) / sum(hits) if sum(hits) else 1.0
