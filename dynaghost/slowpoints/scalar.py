@@ -103,11 +103,11 @@ def structures(m: Array, n: Array, b: Array, *, carry: bool) -> Structures:
     """
     m, n, b = (np.ascontiguousarray(stack, dtype=float) for stack in (m, n, b))
     found = _searched(m, n, b, carry, kernel.MOST)
-    cramped = np.flatnonzero(found.statuses == kernel.NO_ROOM)
-    if not len(cramped):
+    cramped = [e for e, status in enumerate(found.statuses.tolist()) if status == kernel.NO_ROOM]
+    if not cramped:
         return found
     most = max(min(2 * m.shape[1] + 8, WIDEST), 4 * kernel.MOST)
-    return _replaced(found, {int(e): _searched(m[e : e + 1], n[e : e + 1], b[e : e + 1], False, most) for e in cramped})
+    return _replaced(found, {e: _searched(m[e : e + 1], n[e : e + 1], b[e : e + 1], False, most) for e in cramped})
 
 
 def _searched(m: Array, n: Array, b: Array, carry: bool, most: int) -> Structures:
