@@ -8,7 +8,7 @@ from typing import Any
 
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.trajectories.branches import Crossing, CrossingKind, Stretch
-from dynaghost.trajectories.course import Course
+from dynaghost.trajectories.course import Course, Losses
 from dynaghost.trajectories.drops import Stagnation, loss_drops, oscillations, stagnation
 
 # Width on the line between two checkpoints to which captures and crossings of the readout are bisected.
@@ -22,7 +22,12 @@ class EventKind(StrEnum):
     GHOST_EMERGENCE = "ghost_emergence"
     GHOST_DISSOLUTION = "ghost_dissolution"
     PITCHFORK = "pitchfork"
+    TRANSCRITICAL = "transcritical"
     CUSP = "cusp"
+    HOPF = "hopf"
+    NEIMARK_SACKER = "neimark_sacker"
+    FLIP = "flip"
+    BORDER_COLLISION = "border_collision"
     CAPTURE = "capture"
     READOUT_CROSSING = "readout_crossing"
     LOSS_DROP = "loss_drop"
@@ -151,7 +156,7 @@ def _halves(course: Course, link: int) -> dict[str, Any]:
         wrong = all(before * (_end(course, e) - threshold) < 0 for e in later)
     norms = course.losses.grad_norm
     known = [] if norms is None else [float(norm) for norm in norms if norm == norm]
-    gone = _gone(course)
+    gone = stagnation_of(course.losses)
     return {
         "wrong_since": wrong,
         "gradient_gone": gone is not None and gone.before >= course.steps[link],
@@ -225,32 +230,40 @@ def _bisect_crossing(course: Course, stretch: Stretch, i: int, threshold: float)
     return low, high
 
 
-def _loss_drops(course: Course) -> Iterator[Event]:
-    losses = course.losses
+def loss_events(losses: Losses) -> Iterator[Event]:
+    """Drops and oscillations of the loss.
+
+    Parameters
+    ----------
+    losses : Losses
+
+    Yields
+    ------
+    Event
+        Without a number.
+    """
     if losses.loss is None or len(losses.loss) == 0:
         return
     for drop in loss_drops(losses.steps, losses.loss):
         evidence = {"loss_before": drop.loss_before, "loss_after": drop.loss_after}
         yield Event(-1, EventKind.LOSS_DROP, drop.before, drop.after, None, (), EventStatus.LOCATED, evidence)
-
-
-def _oscillations(course: Course) -> Iterator[Event]:
-    losses = course.losses
-    if losses.loss is None or len(losses.loss) == 0:
-        return
     for found in oscillations(losses.steps, losses.loss):
-        evidence = {
+        told = {
             "alternations": found.alternations,
             "amplitude": found.amplitude,
             "period": found.period,
             "correlation": found.correlation,
         }
-        yield Event(-1, EventKind.OSCILLATION, found.before, found.after, None, (), EventStatus.LOCATED, evidence)
+        yield Event(-1, EventKind.OSCILLATION, found.before, found.after, None, (), EventStatus.LOCATED, told)
+
+
+def _of_the_loss(course: Course) -> Iterator[Event]:
+    return loss_events(course.losses)
 
 
 def _no_learning_zones(course: Course) -> Iterator[Event]:
     """The gradient is gone to the end of the run and the trial was captured by a basin with the wrong output."""
-    gone = _gone(course)
+    gone = stagnation_of(course.losses)
     capture = None if gone is None else wrong_capture(course, gone)
     if gone is None or capture is None:
         return
@@ -264,8 +277,8 @@ def _no_learning_zones(course: Course) -> Iterator[Event]:
     yield Event(-1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence)
 
 
-def _gone(course: Course) -> Stagnation | None:
-    losses = course.losses
+def stagnation_of(losses: Losses) -> Stagnation | None:
+    """The stretch to the end of the run on which the gradient is gone, if there is one."""
     if losses.loss is None or len(losses.loss) == 0:
         return None
     return stagnation(losses.steps, losses.loss, losses.grad_norm)
@@ -287,7 +300,7 @@ def half_zone(course: Course, events: Sequence[Event]) -> tuple[str, ...]:
     """
     if any(event.kind is EventKind.NO_LEARNING_ZONE for event in events):
         return ()
-    gone = _gone(course)
+    gone = stagnation_of(course.losses)
     if gone is not None:
         why = (
             "no trial is known" if course.walks is None else "the trial was not captured with a wrong output before it"
@@ -367,7 +380,6 @@ _DETECTORS: tuple[Callable[[Course], Iterator[Event]], ...] = (
     _structural,
     _captures,
     _readout_crossings,
-    _loss_drops,
-    _oscillations,
+    _of_the_loss,
     _no_learning_zones,
 )

@@ -82,7 +82,7 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
     enclosing = course.enclosing(drop.before, drop.after)
     if enclosing is None:
         evidence: dict[str, Any] = {"because": "the checkpoints do not enclose the drop"}
-        return _verdict(drop, Answer.UNDECIDED, Grade.FOUND, (), evidence)
+        return verdict_of(drop, Answer.UNDECIDED, Grade.FOUND, (), evidence)
     window = _Window(course, *enclosing)
     inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
     bifurcations, far = _split(window, [e for e in inside if e.kind in _BIFURCATIONS])
@@ -95,7 +95,7 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
     doubts = _doubts(window)
     if not (bifurcations or ghosts or moved):
         doubts += [f"the pair on branch {pair['branch']} could not be followed" for pair in pairs if pair["lost"]]
-    answer = _answer(bool(doubts), bool(bifurcations), bool(ghosts or moved))
+    answer = answer_of(bool(doubts), bool(bifurcations), bool(ghosts or moved))
     evidence = {
         "window": [window.first, window.last],
         "fixed_points": [len(course.points[e].fixed_points) for e in (window.low, window.high)],
@@ -112,15 +112,17 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
     if doubts:
         evidence["because"] = "; ".join(doubts)
     explaining = tuple(sorted(event.id for event in (*bifurcations, *ghosts, *crossings)))
-    return _verdict(drop, answer, _grade(window), explaining, evidence)
+    return verdict_of(drop, answer, _grade(window), explaining, evidence)
 
 
-def _verdict(drop: Event, answer: Answer, grade: Grade, ids: tuple[int, ...], evidence: dict[str, Any]) -> Verdict:
+def verdict_of(drop: Event, answer: Answer, grade: Grade, ids: tuple[int, ...], evidence: dict[str, Any]) -> Verdict:
+    """The record of a drop\'s verdict; `ids` are the events that explain it."""
     loss_before, loss_after = drop.evidence["loss_before"], drop.evidence["loss_after"]
     return Verdict(drop.before, drop.after, loss_before, loss_after, answer, grade, ids, evidence)
 
 
-def _answer(doubtful: bool, bifurcation: bool, ghost: bool) -> Answer:
+def answer_of(doubtful: bool, bifurcation: bool, ghost: bool) -> Answer:
+    """The verdict of a window in which a bifurcation or a ghost was involved, or that leaves doubts."""
     if doubtful:
         return Answer.UNDECIDED
     if bifurcation:
