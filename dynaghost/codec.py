@@ -8,8 +8,9 @@ import base64
 import dataclasses
 import json
 import types
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -62,38 +63,60 @@ def loads(kind: Any, text: str) -> Any:
 
 
 def _encode(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return {one.name: _encode(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    if isinstance(value, np.ndarray):
-        return {"array": _array_text(value)}
-    if isinstance(value, np.generic):
-        return _encode(value.item())
-    if isinstance(value, complex):
-        return [value.real, value.imag]
-    if isinstance(value, dict):
-        return {key: _encode(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encode(item) for item in value]
-    return value
+    kind: Any = type(value)
+    return _encoder(kind)(value)
+
+
+# What to do with a type is found out once: a long run has hundreds of thousands of values.
+@cache
+def _encoder(kind: type) -> Callable[[Any], Any]:
+    if dataclasses.is_dataclass(kind):
+        names = tuple(one.name for one in dataclasses.fields(kind))
+        return lambda value: {name: _encode(getattr(value, name)) for name in names}
+    if issubclass(kind, np.ndarray):
+        return lambda value: {"array": _array_text(value)}
+    if issubclass(kind, np.generic):
+        return lambda value: _encode(value.item())
+    if issubclass(kind, complex):
+        return lambda value: [value.real, value.imag]
+    if issubclass(kind, dict):
+        return lambda value: {key: _encode(item) for key, item in value.items()}
+    if issubclass(kind, list | tuple):
+        return lambda value: [_encode(item) for item in value]
+    return lambda value: value
 
 
 def _decode(kind: Any, data: Any) -> Any:
+    return _decoder(kind)(data)
+
+
+@cache
+def _decoder(kind: Any) -> Callable[[Any], Any]:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
-        return _decode_union(arguments, data)
+        return _union_decoder(arguments)
     if origin is tuple:
-        return _decode_tuple(arguments, data)
+        return _tuple_decoder(arguments)
     if origin is list:
-        return [_decode(arguments[0], item) for item in data]
+        return lambda data: [_decode(arguments[0], item) for item in data]
     if origin is np.ndarray:
-        return _array(data["array"])
+        return lambda data: _array(data["array"])
     if kind is complex:
-        return complex(*data)
+        return lambda data: complex(*data)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(data)
+        return kind
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return kind(**{name: _decode(hint, data[name]) for name, hint in _hints(kind).items()})
-    return _checked(kind, data)
+        return _record_decoder(kind)
+    return partial(_checked, kind)
+
+
+def _record_decoder(kind: Any) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+
+    def decode(data: Any) -> Any:
+        return kind(**{name: _decode(hint, data[name]) for name, hint in hints.items()})
+
+    return decode
 
 
 def _checked(kind: Any, data: Any) -> Any:
@@ -102,26 +125,26 @@ def _checked(kind: Any, data: Any) -> Any:
     return data
 
 
-def _decode_union(kinds: tuple[Any, ...], data: Any) -> Any:
+def _union_decoder(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     """A union here is of one kind, an array and None at most; the data tell which of the three."""
-    if data is None and types.NoneType in kinds:
-        return None
-    is_array = isinstance(data, dict) and "array" in data
-    fitting = [kind for kind in kinds if kind is not types.NoneType and (get_origin(kind) is np.ndarray) == is_array]
-    if not fitting:
-        raise TypeError(f"expected {' or '.join(map(str, kinds))}, got {data!r}")
-    return _decode(fitting[0], data)
+    others = [kind for kind in kinds if kind is not types.NoneType]
+    by_array = {flag: [kind for kind in others if (get_origin(kind) is np.ndarray) == flag] for flag in (False, True)}
+
+    def decode(data: Any) -> Any:
+        if data is None and types.NoneType in kinds:
+            return None
+        fitting = by_array[isinstance(data, dict) and "array" in data]
+        if not fitting:
+            raise TypeError(f"expected {' or '.join(map(str, kinds))}, got {data!r}")
+        return _decode(fitting[0], data)
+
+    return decode
 
 
-def _decode_tuple(kinds: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+def _tuple_decoder(kinds: tuple[Any, ...]) -> Callable[[Any], Any]:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_decode(kinds[0], item) for item in data)
-    return tuple(_decode(kind, item) for kind, item in zip(kinds, data, strict=True))
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+        return lambda data: tuple([_decode(kinds[0], item) for item in data])
+    return lambda data: tuple([_decode(kind, item) for kind, item in zip(kinds, data, strict=True)])
 
 
 def _array_text(array: np.ndarray) -> str:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import numpy as np
+
 from dynaghost import tables
 from dynaghost.checkpoints.run import Run
 from dynaghost.codec import dumps, loads
@@ -113,6 +115,32 @@ class Store:
         with explained(self.path), _understood(self.path):
             row = self._connection.execute("SELECT record FROM batch WHERE number = ?", (i,)).fetchone()
             return None if row is None else loads(Batch, zlib.decompress(row[0]).decode())
+
+    def finished(self, run: Run, kind: type[F] = Findings) -> F | None:  # type: ignore[assignment]
+        """What was found about this very run before, if nothing would come out otherwise today, else None.
+
+        Steps, weights and settings are those of the store's key. Here the rest is compared that results depend on: the
+        losses, which files there are, and the versions of the libraries.
+
+        Parameters
+        ----------
+        run : Run
+        kind : type
+            `Findings`, or a subclass with the same fields.
+
+        Raises
+        ------
+        StoreError
+            If the database is damaged.
+        """
+        with explained(self.path), _understood(self.path):
+            if not _holds(self._connection, "run"):
+                return None
+            (versions,) = self._connection.execute("SELECT software FROM run").fetchone()
+            if loads(dict, versions) != software():
+                return None
+            found = kind(**tables.fields(self._connection.execute))
+            return found if _is_of(found, run) else None
 
     def keep(self, i: int, batch: Batch) -> None:
         """Keep batch `i` in one transaction, durable when this returns: the `keep=` of `analyze`.
@@ -311,6 +339,16 @@ def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: expected a finished analysis, got {kept} batch(es) of one that was interrupted: "
             "the same command goes on where it was"
         )
+
+
+def _is_of(found: Findings, run: Run) -> bool:
+    """Whether files, order, notes and losses are the run's; notes on what was found may follow those of the run."""
+    about = found.description
+    told = (about.source, about.axis, about.order, about.notes[: len(run.notes)], found.files)
+    if told != (run.source, run.axis, run.order, run.notes, tuple(checkpoint.file for checkpoint in run)):
+        return False
+    pairs = [(getattr(found.losses, name), getattr(run.metrics, name)) for name in ("steps", "loss", "grad_norm")]
+    return all(a is b or (a is not None and b is not None and np.array_equal(a, b, equal_nan=True)) for a, b in pairs)
 
 
 def _described(source: str, axis: str, steps: Sequence[int], content: str, trial: Trial | None) -> dict[str, Any]:

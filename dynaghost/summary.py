@@ -25,6 +25,8 @@ from dynaghost.trajectories.verdict import Verdict
 SCHEMA = 1
 """Version of `analysis.json`; `analysis.schema.json` describes it."""
 SUMMARY = "analysis.json"
+FILES = (SUMMARY, "graph.graphml", "graph.json")
+"""What `write_summary` writes."""
 
 _SOFTWARE = ("dynaghost", "numpy", "scipy", "numba", "python-flint")
 
@@ -124,9 +126,13 @@ def write_summary(findings: Findings, folder: Path) -> None:
 
     graphml = BytesIO()
     write_graphml(findings.graph, graphml)
-    _replace(folder / SUMMARY, _text(document(findings)).encode())
-    _replace(folder / "graph.graphml", graphml.getvalue())
-    _replace(folder / "graph.json", _text(plain(node_link(findings.graph))).encode())
+    contents = (
+        _text(document(findings)).encode(),
+        graphml.getvalue(),
+        _text(plain(node_link(findings.graph))).encode(),
+    )
+    for name, content in zip(FILES, contents, strict=True):
+        _replace(folder / name, content)
 
 
 def _run(description: Description, checkpoints: int) -> dict[str, Any]:

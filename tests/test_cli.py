@@ -126,8 +126,24 @@ def test_results_lie_beside_the_caller_by_default(dynaghost, bare, tmp_path, mon
 
 
 def test_the_same_command_again_changes_nothing(dynaghost, bare, tmp_path):
-    outs = [dynaghost("analyze", bare, "--out", tmp_path / "out")[1] for _ in range(2)]
-    assert outs[0] == outs[1]
+    first = dynaghost("analyze", bare, "--out", tmp_path)[1]
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.iterdir()}
+    (tmp_path / "graph.graphml").unlink()
+    again = [dynaghost("analyze", bare, "--out", tmp_path)[1] for _ in range(2)]
+    assert again == [first.rstrip("\n") + ", as they were: nothing was to be done\n"] * 2
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after == {name: content for name, (_, content) in before.items()} | {"analysis.db": after["analysis.db"]}
+
+
+def test_other_losses_are_another_answer(dynaghost, bare, tmp_path):
+    """Weights and settings are the same, so that what is proved is kept, but there is something to do."""
+    run = shutil.copytree(bare, tmp_path / "run")
+    assert dynaghost("analyze", run, "--out", tmp_path / "out")[0] == 0
+    assert len(written(tmp_path / "out")["verdicts"]) == 1
+    (run / "metrics.csv").write_text("epoch,loss\n5000,1.0\n5300,1.0\n")
+    status, out, _ = dynaghost("analyze", run, "--out", tmp_path / "out")
+    assert (status, "nothing was to be done" in out) == (0, False)
+    assert written(tmp_path / "out")["verdicts"] == []
 
 
 def test_results_of_another_run_are_kept(dynaghost, bare, tmp_path):

@@ -510,6 +510,26 @@ def test_arrays_are_not_held(tmp_path):
     assert peak < 2_000_000
 
 
+def test_a_file_that_changes_after_loading_is_refused(tmp_path):
+    run = load_run(write(tmp_path, ["epoch_1.npz", "epoch_2.npz"]))
+    hashed = run.content_hash()
+    assert [checkpoint.read()["m"].shape for checkpoint in run] == [(UNITS,)] * 2
+    np.savez(tmp_path / "epoch_2.npz", **weights(7))
+    with pytest.raises(CheckpointError, match=r"epoch_2\.npz: expected the arrays that the run was loaded with"):
+        [checkpoint.read() for checkpoint in run]
+    assert load_run(tmp_path).content_hash() != hashed
+
+
+def test_a_digest_taken_while_loading_is_that_of_the_arrays(tmp_path, monkeypatch):
+    """Small files are hashed at once, large ones when asked."""
+    write(tmp_path, ["epoch_1.npz", "epoch_2.npz"])
+    at_once = load_run(tmp_path)
+    monkeypatch.setattr("dynaghost.checkpoints.gather._SMALL", 0)
+    later = load_run(tmp_path)
+    assert [one.digest is None for one in (*at_once, *later)] == [False, False, True, True]
+    assert at_once.content_hash() == later.content_hash()
+
+
 def test_imports_are_light():
     names = "('torch', 'matplotlib', 'networkx', 'scipy.optimize', 'safetensors')"
     program = f"import sys, dynaghost.checkpoints.run; print([n for n in sys.modules if n in {names}])"

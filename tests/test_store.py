@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from dynaghost.analysis import Analysis, analyze, load_analysis
+from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
 from dynaghost.codec import dumps, loads
 from dynaghost.errors import StoreError
@@ -423,6 +424,30 @@ def test_runs_are_not_mixed(tmp_path):
     save(analyze(toy(200)), tmp_path)
     with pytest.raises(StoreError, match="checkpoints 200 there, 100 here"):
         save(analyze(toy(100)), tmp_path)
+
+
+def test_a_finished_analysis_is_taken_as_it_is_unless_something_would_differ(tmp_path, monkeypatch):
+    run = toy(5)
+    result = analyze(run)
+    with open_store(tmp_path, run) as store:
+        assert store.finished(run) is None
+        analyze(run, keep=store.keep)
+        assert store.finished(run, Analysis) is None
+    result.save(tmp_path)
+    metrics = Metrics.from_rows([(0, 1.0, None), (4, 0.5, None)], "here")
+    others = (
+        {"metrics": metrics},
+        {"order": "another"},
+        {"notes": ("one more",)},
+        {"source": "elsewhere"},
+        {"checkpoints": tuple(dataclasses.replace(c, file=f"new {c.file}") for c in run)},
+    )
+    with open_store(tmp_path, run) as store:
+        assert differences(store.finished(run, Analysis), result) == []
+        for other in others:
+            assert store.finished(dataclasses.replace(run, **other)) is None
+        monkeypatch.setattr("dynaghost.store.software", lambda: software() | {"numpy": "9.9"})
+        assert store.finished(run) is None
 
 
 def test_versions_are_not_mixed(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from dynaghost.errors import CheckpointError, counted
 Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
 
 _SUFFIXES = {".pt", ".pth", ".ckpt", ".npz", ".safetensors"}
+_SMALL = 1 << 16
 _TRAINING_WORDS = ("loss", "acc", "history", "grad_norm", "metric", "epoch", "step", "time", "lr", "seed")
 
 
@@ -34,11 +35,14 @@ class Checkpoint:
         Its name inside the source.
     path : Path or None
         None for one in memory.
+    digest : bytes or None
+        `array_digest` of its arrays, where they were read when the run was loaded: the file must not change until then.
     """
 
     step: int
     file: str
     path: Path | None = None
+    digest: bytes | None = dataclasses.field(default=None, repr=False)
     _arrays: dict[str, np.ndarray] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def read(self) -> dict[str, np.ndarray]:
@@ -47,11 +51,20 @@ class Checkpoint:
         Raises
         ------
         CheckpointError
-            If the file cannot be read.
+            If the file cannot be read, or is another one than when the run was loaded.
         """
         if self.path is None:
             return dict(self._arrays or {})
-        return read_arrays(self.path).arrays
+        arrays = read_arrays(self.path).arrays
+        if self.digest is not None and array_digest(arrays) != self.digest:
+            raise CheckpointError(
+                f"{self.path}: expected the arrays that the run was loaded with, got others since then"
+            )
+        return arrays
+
+    def content(self) -> bytes:
+        """`array_digest` of its arrays, which are read for it if need be."""
+        return self.digest or array_digest(self.read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +78,15 @@ class Files:
     steps: dict[str, int]
     hyper_parameters: dict[str, tuple[Any, str]]
     notes: tuple[str, ...]
+    digests: dict[str, bytes] = dataclasses.field(default_factory=dict)
 
     def checkpoint(self, step: int, file: str) -> Checkpoint:
         if file in self.paths:
-            return Checkpoint(step, file, self.paths[file])
-        return Checkpoint(step, file, None, self.contents[file].arrays)
+            return Checkpoint(step, file, self.paths[file], self.digests.get(file))
+        return Checkpoint(step, file, _arrays=self.contents[file].arrays)
 
     def digest(self, one: Entry) -> bytes:
-        return array_digest(self.checkpoint(0, one.file).read())
+        return self.checkpoint(0, one.file).content()
 
 
 def folder_of(source: Source) -> Path | None:
@@ -138,13 +152,16 @@ def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, 
     entries: list[Entry] = []
     left_out = list(notes)
     parameters: dict[str, tuple[Any, str]] = {}
+    digests: dict[str, bytes] = {}
     # Entries are many and shapes are few.
     signatures: dict[Any, int] = {}
     for name, path in paths.items():
-        held, reason = _held(path, listed)
+        held, reason, digest = _held(path, listed)
         if held is None:
             left_out.append(f"{name} left out: {reason}")
             continue
+        if digest is not None:
+            digests[name] = digest
         signature = signatures.setdefault(frozenset(_weights(held.shapes).items()), len(signatures))
         parameters = parameters if entries else hyper_parameters(held.scalars, name)
         entries.append(entry(name, signature, {**held.scalars, **_trainer_state(path)}))
@@ -152,23 +169,39 @@ def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, 
         raise CheckpointError(
             f"{source}: expected at least one file with weights, got none ({'; '.join(left_out[:4])})"
         )
-    return Files(source, entries, paths, {}, {}, parameters, tuple(left_out))
+    return Files(source, entries, paths, {}, {}, parameters, tuple(left_out), digests)
 
 
-def _held(path: Path, listed: bool) -> tuple[Outline | None, str]:
-    """What a file holds, or None and why it is no checkpoint of a network."""
+def _held(path: Path, listed: bool) -> tuple[Outline | None, str, bytes | None]:
+    """What a file holds, or None and why it is no checkpoint of a network; a digest where it was read."""
     if path.stem in ("training_args", "rng_state"):
-        return None, "the name says it holds state of the training"
+        return None, "the name says it holds state of the training", None
     try:
-        held = outline(path)
+        held, digest = _looked_into(path)
     except CheckpointError as error:
         # A zip file may be anything; one that is called a checkpoint, or was asked for, must be one.
         if listed or path.suffix in _SUFFIXES:
             raise
-        return None, str(error)
+        return None, str(error), None
     if any(key.startswith("param_groups.") for key in held.scalars):
-        return None, "it holds an optimizer's state"
-    return (held, "") if _weights(held.shapes) else (None, "it holds no weights")
+        return None, "it holds an optimizer's state", None
+    return (held, "", digest) if _weights(held.shapes) else (None, "it holds no weights", None)
+
+
+def _looked_into(path: Path) -> tuple[Outline, bytes | None]:
+    """The outline of a file; a small one is read whole for it, and its digest then spares another reading."""
+    if path.stat().st_size > _SMALL:
+        return outline(path), None
+    try:
+        found = read_arrays(path)
+    except CheckpointError:
+        # It may have an outline all the same, and it may be one of those that are left out.
+        return outline(path), None
+    digest = array_digest(found.arrays)
+    if found.format == "torch":
+        # Among its arrays are histories, which its outline knows from weights.
+        return outline(path), digest
+    return Outline({name: array.shape for name, array in found.arrays.items()}, found.scalars, found.format), digest
 
 
 def _from_dicts(items: list[tuple[Any, Any]], keyed: bool) -> Files:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dynaghost.checkpoints import metrics as tables
-from dynaghost.checkpoints.gather import Checkpoint, Files, Source, array_digest, folder_of, gather
+from dynaghost.checkpoints.gather import Checkpoint, Files, Source, folder_of, gather
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
 from dynaghost.checkpoints.settings import Settings, initial_state, read_run_json, resolve
@@ -80,10 +80,10 @@ class Run:
         return dataclasses.replace(self, checkpoints=tuple(kept[:: every or 1]))
 
     def content_hash(self) -> str:
-        """SHA-256 over steps, weights and settings: equal for runs whose analysis is equal. Reads every file."""
+        """SHA-256 over steps, weights and settings: equal for runs whose analysis is equal. Reads large files again."""
         digest = hashlib.sha256(self.axis.encode())
         for checkpoint in self:
-            digest.update(str(checkpoint.step).encode() + array_digest(checkpoint.read()))
+            digest.update(str(checkpoint.step).encode() + checkpoint.content())
         for one in dataclasses.fields(Settings):
             if one.name != "origin":
                 value = getattr(self.settings, one.name)

@@ -41,19 +41,23 @@ _RUN_OPTIONS = (
 @grouped(_MODEL_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
+    from dynaghost.analysis import Analysis
     from dynaghost.analysis import analyze as analyze_run
     from dynaghost.store import open_store
+    from dynaghost.summary import FILES
     from dynaghost.views.text import summary
 
     run = _load(folder, options)
     target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
     with open_store(target, run) as kept, progress_bar(len(run)) as progress:
-        result = analyze_run(run, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
-    result.save(target)
+        before = kept.finished(run, Analysis)
+        result = before or analyze_run(run, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
+    if before is None or not all((target / name).is_file() for name in FILES):
+        result.save(target)
     click.echo(summary(result))
     if plots:
         _draw(result, target)
-    click.echo(f"\nresults in {target}")
+    click.echo(f"\nresults in {target}" + (", as they were: nothing was to be done" if before else ""))
 
 
 @click.command()
