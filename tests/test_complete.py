@@ -268,8 +268,7 @@ ends = st.floats(-40, 40) | st.floats(-1, 1) | st.floats(-1e-6, 1e-6) | st.float
 @given(ends, ends, st.sampled_from(["tanh", "softplus"]))
 def test_bands_hold_in_balls_and_are_tight(one, other, kind):
     low, high = min(one, other), max(one, other)
-    band = bands.tanh_band if kind == "tanh" else bands.softplus_band
-    d, below, above, x_low, x_high, s_low, s_high = band(low, high)
+    d, below, above, x_low, x_high, s_low, s_high = band_of(kind, low, high)
     touching = [low, high, *(t for t in crests(kind, d) if low < t < high)]
     with ctx.workprec(200):
         rests = []
@@ -282,7 +281,19 @@ def test_bands_hold_in_balls_and_are_tight(one, other, kind):
             assert s_low <= slope <= s_high
         width = max(rests) - min(rests)
     # Nothing is given away but roundings: so a narrower band would not hold.
-    assert above - below <= float(width) * (1 + 1e-6) + 1e-13 * (1 + d * max(-low, high) + abs(x_high))
+    assert float(above - below) <= float(width) * (1 + 1e-6) + 1e-13 * (1 + d * max(-low, high) + abs(x_high))
+
+
+def band_of(kind, low, high):
+    """d, then the ends of φ − d·t, of φ and of its slope."""
+    ends, rows = np.full((2, 3), [[low], [high]]), np.empty((6, 3))
+    d, *rest = rows
+    if kind == "tanh":
+        bands.tanh_bands(ends[0], ends[1], d, *rest, np.empty((8, 3)))
+    else:
+        bands.softplus_bands(ends[0], ends[1], d, *rest)
+    d, middle, reach, secant, x_low, x_high = rows[:, 1].tolist()
+    return d, *(arb(middle) + side * arb(reach) for side in (-1, 1)), x_low, x_high, d - secant, d + secant
 
 
 def crests(kind, d):

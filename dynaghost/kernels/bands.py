@@ -13,7 +13,9 @@ t₀ = atanh √(1 − d) makes the last term vanish; what rounding leaves of it
 a logarithm is needed. Downwards the same with t → −t.
 The slope: where the interval does not cross 0, the chord's. Across 0 the chord's too if the end nearer to 0 is nearer
 than the point where the tangent from the far end touches tanh; else the slope of that tangent, and the band is then
-symmetric: all of tanh on [−h, h] lies between the two parallel tangents.
+symmetric: all of tanh on [−b, b] lies between the two parallel tangents.
+Intervals are mirrored so that b is the far end: one tangent bounds from above. On the other side of 0 the bound from
+below is the same tangent's, mirrored, or that of the tangent at the near end.
 
 **softplus.** s(t) = log(1 + eᵗ) is convex: s(t) − d·t has its maximum at an end, and with any t₀ it is at least
 s(t₀) − d·t₀ + (σ(t₀) − d)(t − t₀). The slope is the chord's.
@@ -24,7 +26,7 @@ import math
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.elementary import fma, sigmoid, tanh_sech2
+from dynaghost.kernels.elementary import fma, sigmoid, tanh_sech2, tanh_sech2_into
 
 TANH, SOFTPLUS = 0, 1
 U = 2.0**-53
@@ -33,107 +35,142 @@ SOFTPLUS_ULP = 14.0
 """|softplus(x) − true| ≤ SOFTPLUS_ULP·u·true + 1e-300 for |x| ≤ 1e100."""
 
 _CELLS = 256
+_LN2 = 0.6931471805599453
 
 
 def _touching_points() -> np.ndarray:
-    """t₀ > 0 with tanh h + tanh t₀ = sech²t₀·(h + t₀), for h = z/(1 − z), z = 0, 1/256, …: by bisection.
+    """t₀ > 0 with tanh b + tanh t₀ = sech²t₀·(b + t₀), for b = z/(1 − z), z = 0, 1/256, …: by bisection.
 
     Where it is a little off, the band is a little wider than the best; it is never wrong.
     """
     z = np.arange(_CELLS) / _CELLS
-    h = z / (1.0 - z)
-    low, high = np.zeros(_CELLS), h.copy()
+    b = z / (1.0 - z)
+    low, high = np.zeros(_CELLS), b.copy()
     for _ in range(60):
         t = 0.5 * (low + high)
-        before = np.tanh(h) + np.tanh(t) < (1.0 - np.tanh(t) ** 2) * (h + t)
+        before = np.tanh(b) + np.tanh(t) < (1.0 - np.tanh(t) ** 2) * (b + t)
         low, high = np.where(before, t, low), np.where(before, high, t)
     return np.append(0.5 * (low + high), 0.5 * (low[-1] + high[-1]) + 0.35)
 
 
 _TOUCH = _touching_points()
+# 1/(2k + 1): atanh z = z·Σ z²ᵏ/(2k + 1).
+_ATANH = tuple(1.0 / (2 * k + 1) for k in range(10))
 
 
 @njit(error_model="numpy", forceinline=True)
-def _touch(h):
-    """Where the tangent to tanh from (h, tanh h), h > 0, touches it on the other side of 0: about −`_touch(h)`."""
-    z = _CELLS * h / (1.0 + h)
-    cell = min(int(z), _CELLS - 1)
-    return _TOUCH[cell] + (z - cell) * (_TOUCH[cell + 1] - _TOUCH[cell])
+def _crest(d):
+    """About atanh √(1 − d), to 1e-9: half the logarithm of (1 + √(1 − d))²/d, by exponent and series."""
+    root = 1.0 + math.sqrt(1.0 - d)
+    y = root * root / max(d, 1e-300)
+    bits = np.float64(y).view(np.int64)
+    exponent = (bits >> 52) - 1023
+    mantissa = np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64)
+    z = (mantissa - 1.0) / (mantissa + 1.0)
+    w = z * z
+    series = _ATANH[9]
+    for k in (8, 7, 6, 5, 4, 3, 2, 1, 0):
+        series = fma(series, w, _ATANH[k])
+    return z * series + 0.5 * _LN2 * exponent
 
 
 @njit(error_model="numpy", cache=True)
-def _crest(d):
-    """About atanh √(1 − d), where tanh t − d·t is greatest."""
-    if d >= 1.0:
-        return 0.0
-    return math.log(1.0 + math.sqrt(1.0 - d)) - 0.5 * math.log(max(d, 1e-300))
+def _mirror(lower, upper, a, b):
+    """(a, b) = ±[lower, upper], mirrored where needed so that b is the end that is farther from 0, b ≥ 0."""
+    for i in range(a.size):
+        flip = -lower[i] > upper[i]
+        a[i] = -upper[i] if flip else lower[i]
+        b[i] = -lower[i] if flip else upper[i]
+
+
+@njit(error_model="numpy", cache=True)
+def _slopes(a, b, ta, tb, sb, d, t0):
+    """The slope of each band, and the t₀ of its tangent; d = 2 says that the slope is the tangent's."""
+    for i in range(a.size):
+        width = b[i] - a[i]
+        chord = (tb[i] - ta[i]) / width if width > 0.0 else sb[i]
+        chord = min(max(chord, 0.0), 1.0)
+        z = _CELLS * b[i] / (1.0 + b[i])
+        cell = np.int64(min(z, _CELLS - 1.0))
+        touch = _TOUCH[cell] + (z - cell) * (_TOUCH[cell + 1] - _TOUCH[cell])
+        tangent = touch < -a[i]
+        d[i] = 2.0 if tangent else chord
+        t0[i] = min(touch if tangent else max(_crest(chord), a[i]), b[i])
 
 
 @njit(error_model="numpy", forceinline=True)
-def _above_tangent(d, t0, T0, S0, start, end):
-    """An upper bound on tanh t − d·t over 0 ≤ start ≤ t ≤ end from the tangent at t0, but for `SLACK`·(T0 + d·t0)."""
+def _tangent_bound(d, t0, T0, S0, start, end):
+    """An upper bound on tanh t − d·t over 0 ≤ start ≤ t ≤ end from the tangent at t0, but for the slack."""
     k = S0 - d
     return fma(-d, t0, T0) + max(0.0, max(k * (end - t0), k * (start - t0))) + 12.0 * U * S0 * (end - start)
 
 
-@njit(error_model="numpy", forceinline=True)
-def _tanh_top(a, b, ta, tb, d):
-    """An upper bound on tanh t − d·t over [a, b], but for the slack."""
-    top = fma(-d, a, ta)
-    if b <= 0.0:
-        return max(top, fma(-d, b, tb))
-    start = max(a, 0.0)
-    t0 = min(max(_crest(d), start), b)
-    T0, S0 = tanh_sech2(t0)
-    return max(top, _above_tangent(d, t0, T0, S0, start, b))
+@njit(error_model="numpy", cache=True)
+def _rests(a, b, ta, tb, sa, t0, T0, S0, d, low, high):
+    """d, low and high of the (mirrored) bands, for d as `_slopes` leaves it."""
+    for i in range(a.size):
+        crosses = a[i] < 0.0
+        slope = S0[i] if d[i] > 1.0 else d[i]
+        first, last = fma(-slope, a[i], ta[i]), fma(-slope, b[i], tb[i])
+        top = _tangent_bound(slope, t0[i], T0[i], S0[i], max(a[i], 0.0), b[i])
+        # On the other side of 0: from the same tangent, mirrored, or from the one at the near end.
+        near = _tangent_bound(slope, -a[i], -ta[i], sa[i], 0.0, -a[i])
+        under = top if d[i] > 1.0 else near
+        slack = SLACK * (tb[i] + slope * b[i]) + 1e-300
+        high[i] = max(max(first, last), top) + slack
+        low[i] = (min(min(first, last), -under) if crosses else min(first, last)) - slack
+        d[i] = slope
 
 
 @njit(error_model="numpy", cache=True)
-def tanh_band(a, b):
-    """The band of tanh on [a, b]: d, low, high, then the ranges of tanh and of its slope.
+def _ranges(lower, upper, ta, tb, sa, sb, d, low, high, middle, reach):
+    """Turn the bands back, as middle ± reach; ta, tb become ends of the range of tanh, and sa that of |sech² − d|."""
+    for i in range(lower.size):
+        flip = -lower[i] > upper[i]
+        below, above = (-high[i] if flip else low[i]), (-low[i] if flip else high[i])
+        middle[i] = 0.5 * (below + above)
+        reach[i] = 0.5 * (above - below) + 4.0 * U * (abs(below) + abs(above))
+        x_low, x_high = (-tb[i] if flip else ta[i]), (-ta[i] if flip else tb[i])
+        s_high = 1.0 if lower[i] < 0.0 < upper[i] else max(sa[i], sb[i])
+        s_low = min(sa[i], sb[i])
+        ta[i] = max(x_low - 8.0 * U * abs(x_low) - 1e-300, -1.0)
+        tb[i] = min(x_high + 8.0 * U * abs(x_high) + 1e-300, 1.0)
+        sa[i] = max(s_high - d[i], d[i] - s_low) + 16.0 * U * (s_high + d[i]) + 1e-300
+
+
+@njit(error_model="numpy", cache=True)
+def tanh_bands(lower, upper, d, middle, reach, secant, x_low, x_high, scratch):
+    """Bands of tanh over many intervals [lower, upper], ends finite, lower ≤ upper.
 
     Parameters
     ----------
-    a, b : float64
-        a ≤ b.
-
-    Returns
-    -------
-    d, low, high, x_low, x_high, s_low, s_high : float64
-        d·t + low ≤ tanh t ≤ d·t + high, x_low ≤ tanh t ≤ x_high and s_low ≤ sech²t ≤ s_high for every t in [a, b].
+    lower, upper : (size,) float64 arrays, contiguous
+    d, middle, reach : (size,) float64 arrays, contiguous
+        Overwritten: tanh t ∈ d·t + middle ± reach.
+    secant : (size,) float64 array, contiguous
+        Overwritten: |sech²t − d| ≤ secant, and so for slopes of secants.
+    x_low, x_high : (size,) float64 arrays, contiguous
+        Overwritten: x_low ≤ tanh t ≤ x_high.
+    scratch : (8, size) float64 array, contiguous
 
     Examples
     --------
-    >>> d, low, high, *_ = tanh_band(-1.0, 2.0)
-    >>> t = np.linspace(-1, 2, 1001)
-    >>> bool(np.all(np.abs(np.tanh(t) - d * t - (low + high) / 2) <= (high - low) / 2))
+    >>> (lower, upper), out = np.array([[-1.0, 0.5], [2.0, 0.7]]), np.empty((6, 2))
+    >>> tanh_bands(lower, upper, *out, np.empty((8, 2)))
+    >>> t = np.linspace(lower, upper)
+    >>> bool(np.all(np.abs(np.tanh(t) - out[0] * t - out[1]) <= out[2]))
     True
     """
-    ta, sa = tanh_sech2(a)
-    tb, sb = tanh_sech2(b)
-    largest = max(abs(a), abs(b))
-    if a < 0.0 < b:
-        near = min(-a, b)
-        touch = _touch(largest)
-        s_low, s_high = min(sa, sb), 1.0
-        if touch < near:
-            t0, d = tanh_sech2(touch)
-            rest = _above_tangent(d, touch, t0, d, 0.0, largest)
-            high = max(max(fma(-d, a, ta), fma(-d, b, tb)), rest)
-            low = min(min(fma(-d, a, ta), fma(-d, b, tb)), -rest)
-        else:
-            d = min(max((tb - ta) / (b - a), 0.0), 1.0)
-            high = _tanh_top(a, b, ta, tb, d)
-            low = -_tanh_top(-b, -a, -tb, -ta, d)
-    else:
-        s_low, s_high = min(sa, sb), max(sa, sb)
-        d = min(max((tb - ta) / (b - a), 0.0), 1.0) if b > a else sa
-        high = _tanh_top(a, b, ta, tb, d)
-        low = -_tanh_top(-b, -a, -tb, -ta, d)
-    slack = SLACK * (max(abs(ta), abs(tb)) + d * largest) + 1e-300
-    x_low = max(ta - 8.0 * U * abs(ta) - 1e-300, -1.0)
-    x_high = min(tb + 8.0 * U * abs(tb) + 1e-300, 1.0)
-    return d, low - slack, high + slack, x_low, x_high, s_low * (1.0 - 12.0 * U), s_high * (1.0 + 12.0 * U) + 1e-300
+    a, b, sb, t0, T0, S0, low, high = (
+        scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5], scratch[6], scratch[7],
+    )  # fmt: skip
+    _mirror(lower, upper, a, b)
+    tanh_sech2_into(a, x_low, secant)
+    tanh_sech2_into(b, x_high, sb)
+    _slopes(a, b, x_low, x_high, sb, d, t0)
+    tanh_sech2_into(t0, T0, S0)
+    _rests(a, b, x_low, x_high, secant, t0, T0, S0, d, low, high)
+    _ranges(lower, upper, x_low, x_high, secant, sb, d, low, high, middle, reach)
 
 
 @njit(error_model="numpy", cache=True)
@@ -165,7 +202,9 @@ def _softplus_low(a, b, d):
 
 @njit(error_model="numpy", cache=True)
 def softplus_band(a, b):
-    """The band of softplus on [a, b], as `tanh_band`.
+    """The band of softplus on [a, b]: d, low, high, then the ranges of softplus and of its slope.
+
+    d·t + low ≤ softplus t ≤ d·t + high for every t in [a, b].
 
     Examples
     --------
@@ -187,30 +226,13 @@ def softplus_band(a, b):
 
 
 @njit(error_model="numpy", cache=True)
-def bands_into(kind, lower, upper, units, d, middle, reach, secant, x_middle, x_reach):
-    """Bands of every unit as φ(t) ∈ d·t + middle ± reach, |slope − d| ≤ secant and φ(t) ∈ x_middle ± x_reach.
-
-    Parameters
-    ----------
-    kind : int
-        `TANH` or `SOFTPLUS`.
-    lower, upper : (≥ units,) float64 arrays
-    units : int
-        Entries beyond are left alone.
-    d, middle, reach, secant, x_middle, x_reach : (≥ units,) float64 arrays
-        Overwritten. Halving a difference and a sum rounds by 2u of the larger end: added.
-    """
-    for i in range(units):
-        if kind == TANH:
-            slope, low, high, x_low, x_high, s_low, s_high = tanh_band(lower[i], upper[i])
-        else:
-            slope, low, high, x_low, x_high, s_low, s_high = softplus_band(lower[i], upper[i])
-        d[i] = slope
+def softplus_bands(lower, upper, d, middle, reach, secant, x_low, x_high):
+    """Bands of softplus over many intervals, as `tanh_bands`."""
+    for i in range(lower.size):
+        d[i], low, high, x_low[i], x_high[i], s_low, s_high = softplus_band(lower[i], upper[i])
         middle[i] = 0.5 * (low + high)
         reach[i] = 0.5 * (high - low) + 4.0 * U * (abs(low) + abs(high))
-        secant[i] = max(s_high - slope, slope - s_low) * (1.0 + 4.0 * U) + 4.0 * U * s_high
-        x_middle[i] = 0.5 * (x_low + x_high)
-        x_reach[i] = 0.5 * (x_high - x_low) + 4.0 * U * (abs(x_low) + abs(x_high))
+        secant[i] = max(s_high - d[i], d[i] - s_low) * (1.0 + 4.0 * U) + 4.0 * U * s_high
 
 
 @njit(error_model="numpy", cache=True)

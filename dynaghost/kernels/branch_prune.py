@@ -16,27 +16,34 @@ import numpy as np
 from numba import njit
 
 from dynaghost.kernels import bands, contract
-from dynaghost.kernels.bands import U
-from dynaghost.kernels.contract import E_REACH, H_ABS, HIGH, INVERSE, JIT, LOW, RHO, TERM, Y_ABS, A, D, G, X, Z
+from dynaghost.kernels.contract import E_REACH, H_ABS, HIGH, JIT, LOW, RHO, TERM, Y_ABS, G
 from dynaghost.kernels.lanes import dot
+from dynaghost.kernels.settle import (
+    A_HIGH,
+    A_LOW,
+    BOX_HIGH,
+    BOX_LOW,
+    INLINE,
+    POINT_Y,
+    R_HIGH,
+    R_LOW,
+    apart,
+    place,
+    settle,
+    take,
+    within,
+)
+from dynaghost.kernels.uniqueness import unique
 
 DONE, BUDGET, STACK = 0, 1, 2
 STOP = 1e-6
 """Boxes whose every side is below this, relative to max(1, |y|), are not divided further."""
-INFLATE = 1e-9
-"""Regions of uniqueness are widened by this relative to max(1, |y|), so that a root on a face belongs to both boxes."""
-# Inlined where they are used, once or twice: compiled apart, each would be optimized anew with every caller.
-INLINE = njit(error_model="numpy", inline="always")
 _GAIN = 0.03
 _DEPTH = 4096
-
 
 # Of a listed root: the point, the box that is proved to hold it, the region in which it is alone, and its index.
 POINT, ROOT_LOW, ROOT_HIGH, ALONE_LOW, ALONE_HIGH, INDEX = 0, 1, 2, 3, 4, 5
 _NEW, _LISTED, _OPEN = 0, 1, 2
-# Rows of the scratch of `search`.
-_LOW, _HIGH, _Y, _A_LOW, _A_HIGH, _R_LOW, _R_HIGH, _T_LOW, _T_HIGH = 0, 1, 2, 3, 4, 5, 6, 7, 8
-_ATTEMPTS = 14
 
 
 @INLINE
@@ -64,134 +71,18 @@ def _contracted(problem, work, dim):
 
 
 @INLINE
-def _widen(work, dim, share):
-    """The box of `work` and `share` of max(1, |y|) around it, outwards."""
-    for k in range(dim):
-        r = share * max(1.0, max(abs(work.y[LOW, k]), abs(work.y[HIGH, k])))
-        work.y[LOW, k] = (work.y[LOW, k] - r) - 2.0 * U * abs(work.y[LOW, k])
-        work.y[HIGH, k] = (work.y[HIGH, k] + r) + 2.0 * U * abs(work.y[HIGH, k])
-
-
-@INLINE
-def _place(work, low, high):
-    """[low, high] as the box of `work`."""
-    for k in range(low.size):
-        work.y[LOW, k], work.y[HIGH, k] = low[k], high[k]
-
-
-@INLINE
-def _take(work, low, high):
-    """The box of `work` into low, high."""
-    for k in range(low.size):
-        low[k], high[k] = work.y[LOW, k], work.y[HIGH, k]
-
-
-@INLINE
-def _unique_on(problem, work, low, high, share):
-    """Whether [low, high], widened by `share`, holds at most one root; the widened box is left in `work`."""
-    _place(work, low, high)
-    _widen(work, low.size, share)
-    contract.set_units(problem, work)
-    contract.set_bands(problem, work)
-    return contract.set_inverse(problem, work) and contract.unique(problem, work)
-
-
-@INLINE
-def _newton(problem, work, y):
-    """Newton's method from y, in place; false if it does not settle."""
-    dim = problem.P.shape[1]
-    before = np.inf
-    for _ in range(25):
-        for i in range(problem.units):
-            u = problem.a[i]
-            if problem.QT.shape[1] == 0:
-                u = y[i]
-            else:
-                for k in range(dim):
-                    u += problem.QT[0, k, i] * y[k]
-            work.u[X, i], work.u[D, i] = bands.value_and_slope(problem.kind, u)
-        contract.set_matrix(problem, work)
-        if not contract.invert(work.square[A], work.square[INVERSE], dim, work.order):
-            return False
-        for k in range(dim):
-            work.y[Z, k] = dot(problem.P[0, k], work.u[X]) + problem.c[0, k] - y[k]
-        size = 0.0
-        for k in range(dim):
-            move = dot(work.square[INVERSE, k], work.y[Z])
-            y[k] += move
-            size = max(size, abs(move) / max(1.0, abs(y[k])))
-        if not size < 1e300:
-            return False
-        if size < 1e-14 or (size < 1e-9 and size >= 0.5 * before):
-            return True
-        before = size
-    return before < 1e-9
-
-
-@INLINE
-def _enclosed(problem, work, y):
-    """Whether a tiny box around y is proved to hold a root; its image is left in `LOW` and `HIGH` of `work`.
-
-    Boxes of 4e-10 and, where large weights cancel, as wide as their images ask for. Returns the index of the root too.
-    """
-    dim = problem.P.shape[1]
-    share = 4e-10
-    for _ in range(4):
-        _place(work, y, y)
-        _widen(work, dim, share)
-        contract.set_units(problem, work)
-        contract.set_bands(problem, work)
-        if not contract.set_inverse(problem, work) or not contract.unique(problem, work):
-            return False, 0
-        contract.set_image(problem, work)
-        inside, most = True, 0.0
-        for k in range(dim):
-            g, rho = work.y[G, k], work.y[RHO, k]
-            a, b = g - rho, g + rho
-            inside = inside and a > work.y[LOW, k] and b < work.y[HIGH, k]
-            most = max(most, max(b - y[k], y[k] - a) / max(1.0, abs(y[k])))
-        if inside:
-            for k in range(dim):
-                work.y[LOW, k], work.y[HIGH, k] = (
-                    work.y[G, k] - work.y[RHO, k],
-                    work.y[G, k] + work.y[RHO, k],
-                )
-            return True, contract.determinant_sign(problem, work)
-        if not most < 1e-4:
-            return False, 0
-        share = 3.0 * most
-    return False, 0
-
-
-@JIT
-def _within(low, high, outer_low, outer_high):
-    inside = True
-    for k in range(low.size):
-        inside = inside and low[k] >= outer_low[k] and high[k] <= outer_high[k]
-    return inside
-
-
-@JIT
-def _apart(low, high, other_low, other_high):
-    apart = False
-    for k in range(low.size):
-        apart = apart or low[k] > other_high[k] or high[k] < other_low[k]
-    return apart
-
-
-@INLINE
 def _known(box, found, count):
     """`_LISTED` if the root enclosed in `box` is in the list, `_NEW` if it is proved not to be, `_OPEN` if neither."""
     for j in range(count):
         low, high = found[ROOT_LOW, j], found[ROOT_HIGH, j]
-        if _apart(box[_R_LOW], box[_R_HIGH], low, high):
+        if apart(box[R_LOW], box[R_HIGH], low, high):
             continue
-        inside = _within(box[_R_LOW], box[_R_HIGH], found[ALONE_LOW, j], found[ALONE_HIGH, j])
-        return _LISTED if inside or _within(low, high, box[_A_LOW], box[_A_HIGH]) else _OPEN
+        inside = within(box[R_LOW], box[R_HIGH], found[ALONE_LOW, j], found[ALONE_HIGH, j])
+        return _LISTED if inside or within(low, high, box[A_LOW], box[A_HIGH]) else _OPEN
     return _NEW
 
 
-@INLINE
+@JIT
 def _more(array, count):
     """The same array, with room for twice as many along its second axis if `count` fills it."""
     rows, room, dim = array.shape
@@ -205,65 +96,7 @@ def _more(array, count):
     return grown
 
 
-@INLINE
-def _try_region(box, attempt):
-    """The region of the given attempt into `box`: the box itself, its hull with the root, then cubes about the root."""
-    radius = 2.0 ** (2 - attempt)
-    for k in range(box.shape[1]):
-        if attempt == 0:
-            box[_T_LOW, k], box[_T_HIGH, k] = box[_LOW, k], box[_HIGH, k]
-        elif attempt == 1:
-            box[_T_LOW, k] = min(box[_LOW, k], box[_R_LOW, k])
-            box[_T_HIGH, k] = max(box[_HIGH, k], box[_R_HIGH, k])
-        else:
-            box[_T_LOW, k], box[_T_HIGH, k] = box[_Y, k] - radius, box[_Y, k] + radius
-
-
-@INLINE
-def _room(box, low, high):
-    """The least distance from the root to a face of its region."""
-    room = np.inf
-    for k in range(box.shape[1]):
-        room = min(room, min(box[_Y, k] - box[low, k], box[high, k] - box[_Y, k]))
-    return room
-
-
-@INLINE
-def _settle(problem, work, box):
-    """Where at most one root lies in the box: whether it is found; then its enclosure and region are in `box`.
-
-    A root outside the box settles it if uniqueness holds on the hull of both. At last the root gets the largest cube
-    that is proved to hold no other, if it has more room there.
-    """
-    inside, sign = False, 0
-    for attempt in range(_ATTEMPTS):
-        if attempt == 1 and inside:
-            continue
-        if attempt > 1 and 2.0 ** (2 - attempt) <= _room(box, _A_LOW, _A_HIGH):
-            break
-        _try_region(box, attempt)
-        if not _unique_on(problem, work, box[_T_LOW], box[_T_HIGH], INFLATE):
-            if attempt < 2:
-                return False, 0
-            continue
-        _take(work, box[_A_LOW], box[_A_HIGH])
-        if attempt > 0:
-            if attempt > 1:
-                break
-            continue
-        for k in range(box.shape[1]):
-            box[_Y, k] = 0.5 * (box[_LOW, k] + box[_HIGH, k])
-        if not _newton(problem, work, box[_Y]):
-            return False, 0
-        proved, sign = _enclosed(problem, work, box[_Y])
-        if not proved:
-            return False, 0
-        _take(work, box[_R_LOW], box[_R_HIGH])
-        inside = _within(box[_R_LOW], box[_R_HIGH], box[_A_LOW], box[_A_HIGH])
-    return True, sign
-
-
-@INLINE
+@JIT
 def _branch(problem, work, dim):
     """The variable whose share in the image's width is largest, by the present G and bands."""
     best, at = -1.0, 0
@@ -289,7 +122,7 @@ def _branch(problem, work, dim):
     return at
 
 
-@INLINE
+@JIT
 def _cut(problem, low, high):
     """Where to divide [low, high]: for tanh of the variable itself the mean of the middles in u and in x."""
     middle = 0.5 * (low + high)
@@ -305,20 +138,20 @@ def _cut(problem, low, high):
 def _record(found, count, box, sign):
     """Append the root of `box`."""
     for k in range(box.shape[1]):
-        found[POINT, count, k] = box[_Y, k]
-        found[ROOT_LOW, count, k], found[ROOT_HIGH, count, k] = box[_R_LOW, k], box[_R_HIGH, k]
-        found[ALONE_LOW, count, k], found[ALONE_HIGH, count, k] = box[_A_LOW, k], box[_A_HIGH, k]
+        found[POINT, count, k] = box[POINT_Y, k]
+        found[ROOT_LOW, count, k], found[ROOT_HIGH, count, k] = box[R_LOW, k], box[R_HIGH, k]
+        found[ALONE_LOW, count, k], found[ALONE_HIGH, count, k] = box[A_LOW, k], box[A_HIGH, k]
         found[INDEX, count, k] = sign
 
 
-@INLINE
+@JIT
 def _keep(boxes, count, low, high):
     """Append a box to a list of boxes."""
     for k in range(low.size):
         boxes[0, count, k], boxes[1, count, k] = low[k], high[k]
 
 
-@INLINE
+@JIT
 def _narrow(low, high):
     """Whether every side is below `STOP`."""
     narrow = True
@@ -367,17 +200,17 @@ def search(problem, low, high, budget):
             break
         depth -= 1
         boxes += 1
-        _place(work, stack[0, depth], stack[1, depth])
+        place(work, stack[0, depth], stack[1, depth])
         alive, ready = _contracted(problem, work, dim)
         if not alive:
             continue
-        x_low, x_high = box[_LOW], box[_HIGH]
-        _take(work, x_low, x_high)
+        x_low, x_high = box[BOX_LOW], box[BOX_HIGH]
+        take(work, x_low, x_high)
         at = _branch(problem, work, dim) if ready else _widest(x_low, x_high)
         state = _OPEN
         settled = False
-        if ready and contract.unique(problem, work):
-            settled, sign = _settle(problem, work, box)
+        if ready and unique(problem, work):
+            settled, sign = settle(problem, work, box)
             if settled:
                 state = _known(box, found, count)
                 if state == _NEW:

@@ -17,10 +17,6 @@ I − Y A by (d + 3)(|Y||A| + I), with |A||y| ≤ |y| + |P|D|Q||y|; A itself by 
 |Y||P|s add up to 2n + 3d + 13, those of |Y||y| to n + d + 6, of |y| to d + 3: all below 4(n + d + 16)/2. The rest of θ
 covers the second order and the roundings of ρ itself, whose terms are all positive; 1e-290 covers underflow.
 
-**At most one root**: if y, y' are roots of the box, φ(u) − φ(u') = S(u − u') with |S − D| ≤ r, hence
-y − y' = [Y P (S − D) Q + (I − Y A)](y − y'), and |y − y'| ≤ B|y − y'| with B = |YP| diag(r) |Q| + |I − YA| and its
-roundings. A positive vector v with B v < v proves ρ(B) < 1, so y = y'. Then I − P S Q is nonsingular for every such S,
-and the sign of its determinant is that of Y.
 **At least one root**: the right-hand side is the continuous map y ↦ y + Y(Pφ(Qy + a) + c − y); if it takes the box into
 itself it has a fixed point there (Brouwer), which is a root since Y is nonsingular.
 """
@@ -30,8 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.bands import U, bands_into
+from dynaghost.kernels.bands import TANH, U, softplus_bands, tanh_bands
 from dynaghost.kernels.lanes import dot
+from dynaghost.kernels.small import combine, eliminate
 
 _INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 JIT = njit(error_model="numpy", cache=True, **_INNER)
@@ -69,6 +66,7 @@ class Work(NamedTuple):
     u: np.ndarray
     square: np.ndarray
     flat: np.ndarray
+    scratch: np.ndarray
     order: np.ndarray
 
 
@@ -82,6 +80,7 @@ def make_work(problem):
         np.zeros((11, wide)),
         np.zeros((5, dim, long)),
         np.zeros((2, dim, wide)),
+        np.zeros((8, wide)),
         np.zeros(dim, np.int64),
     )
 
@@ -124,11 +123,18 @@ def set_units(problem, work):
 
 @JIT
 def set_bands(problem, work):
-    """Bands of the units over their intervals."""
-    bands_into(
-        problem.kind, work.u[U_LOW], work.u[U_HIGH], problem.units,
-        work.u[D], work.u[E], work.u[E_REACH], work.u[SECANT], work.u[X], work.u[X_REACH],
-    )  # fmt: skip
+    """Bands of the units over their intervals, and the ranges of φ."""
+    u = work.u
+    if problem.kind == TANH:
+        tanh_bands(
+            u[U_LOW], u[U_HIGH], u[D], u[E], u[E_REACH], u[SECANT], u[X], u[X_REACH], work.scratch
+        )  # fmt: skip
+    else:
+        softplus_bands(u[U_LOW], u[U_HIGH], u[D], u[E], u[E_REACH], u[SECANT], u[X], u[X_REACH])
+    for i in range(u.shape[1]):
+        low, high = u[X, i], u[X_REACH, i]
+        u[X, i] = 0.5 * (low + high)
+        u[X_REACH, i] = 0.5 * (high - low) + 4.0 * U * (abs(low) + abs(high))
 
 
 @JIT
@@ -153,13 +159,7 @@ def invert(A, X, dim, order):
         row[k] = 1.0
         for j in range(row.size):
             row[j] *= scale
-        for i in range(dim):
-            if i != k:
-                target = X[i]
-                factor = target[k]
-                target[k] = 0.0
-                for j in range(row.size):
-                    target[j] -= factor * row[j]
+        eliminate(X, k)
     for k in range(dim - 1, -1, -1):
         at = order[k]
         if at != k:
@@ -186,32 +186,18 @@ def set_matrix(problem, work):
 
 
 @JIT
-def _combine(left, right, out, out_abs):
-    """out = left·right and its absolute values, row by row."""
-    for k in range(left.shape[0]):
-        row, magnitude = out[k], out_abs[k]
-        row[:] = 0.0
-        for j in range(left.shape[0]):
-            factor, other = left[k, j], right[j]
-            for i in range(row.size):
-                row[i] += factor * other[i]
-        for i in range(row.size):
-            magnitude[i] = abs(row[i])
-
-
-@JIT
 def set_inverse(problem, work):
     """Y, |Y|, |I − YA|, YP and |YP| for the present D; false if A is numerically singular."""
     set_matrix(problem, work)
     dim = problem.P.shape[1]
     if not invert(work.square[A], work.square[INVERSE], dim, work.order):
         return False
-    _combine(work.square[INVERSE], work.square[A], work.square[B], work.square[REST_ABS])
+    combine(work.square[INVERSE], work.square[A], work.square[B], work.square[REST_ABS])
     for k in range(dim):
         work.square[REST_ABS, k, k] = abs(1.0 - work.square[B, k, k])
         for j in range(dim):
             work.square[INVERSE_ABS, k, j] = abs(work.square[INVERSE, k, j])
-    _combine(work.square[INVERSE], problem.P[0], work.flat[H], work.flat[H_ABS])
+    combine(work.square[INVERSE], problem.P[0], work.flat[H], work.flat[H_ABS])
     return True
 
 
@@ -273,104 +259,3 @@ def propagate(problem, work):
         rounded = rest * (abs(problem.c[0, k]) + abs(g))
         work.y[RHO, k] = (dot(problem.P[1, k], work.u[TERM]) + rounded + problem.c[1, k]) * (1.0 + rest) + TINY
     return intersect(work.y[LOW], work.y[HIGH], work.y[G], work.y[RHO], dim)
-
-
-@JIT
-def unique(problem, work):
-    """Whether B v < v for some positive v (left in row `V`), roundings included, with the present D, Y and secants."""
-    dim, rest = problem.P.shape[1], theta(problem)
-    v, t = work.y[V], work.y[T]
-    for k in range(dim):
-        out = work.square[B, k]
-        if problem.QT.shape[1] == 0:
-            for j in range(dim):
-                out[j] = work.flat[H_ABS, k, j] * work.u[SECANT, j] + work.square[REST_ABS, k, j]
-        else:
-            for i in range(problem.P.shape[2]):
-                work.u[TERM, i] = work.flat[H_ABS, k, i] * work.u[SECANT, i]
-            for j in range(dim):
-                out[j] = dot(work.u[TERM], problem.QT[1, j]) + work.square[REST_ABS, k, j]
-        v[k] = 1.0
-    for _ in range(12):
-        most, least, largest = 0.0, np.inf, 0.0
-        for k in range(dim):
-            t[k] = dot(work.square[B, k], v)
-            ratio = t[k] / v[k]
-            # Not max(): a NaN has to arrive.
-            most = ratio if not ratio <= most else most
-            least = min(least, ratio)
-            largest = max(largest, t[k])
-        if most < 0.999:
-            return _proved(problem, work, rest)
-        if not least < 1.0 or not most < 1e300:
-            return False
-        for k in range(dim):
-            v[k] = t[k] / largest + 1e-3
-    return False
-
-
-@JIT
-def _proved(problem, work, rest):
-    """B v < v with all roundings: |Y|·θ(|P|(r + D)|Q|v + v) + θ·v on top of the computed B v."""
-    dim = problem.P.shape[1]
-    for i in range(problem.units):
-        if problem.QT.shape[1] == 0:
-            q = work.y[V, i]
-        else:
-            q = 0.0
-            for k in range(dim):
-                q += problem.QT[1, k, i] * work.y[V, k]
-        work.u[TERM, i] = (work.u[SECANT, i] + work.u[D, i]) * q
-    for k in range(dim):
-        work.y[W, k] = rest * (dot(problem.P[1, k], work.u[TERM]) + work.y[V, k]) + TINY
-    for k in range(dim):
-        total = work.y[T, k] + dot(work.square[INVERSE_ABS, k], work.y[W]) + rest * work.y[V, k]
-        if not total * (1.0 + rest) + TINY < work.y[V, k]:
-            return False
-    return True
-
-
-@JIT
-def determinant_sign(problem, work):
-    """The proved sign of det(I − P S Q) for all S that `unique` has just admitted, with its v; 0 if not proved.
-
-    Elimination with pivoting gives L U = Π A + Δ with |Δ| ≤ 2(d + 2)u·|L||U| (its classical analysis), so that
-    Y Πᵀ L U = I − (I − Y A) + Y ΠᵀΔ. If |I − YA|v + |Y||ΠᵀΔ|v < v this has a positive determinant, as I − t(I − Y A) +
-    tY ΠᵀΔ is nonsingular for 0 ≤ t ≤ 1: the sign of det Y is that of Π's and U's. Overwrites A.
-    """
-    dim, rest = problem.P.shape[1], theta(problem)
-    L, v, t, order = work.square[A], work.y[V], work.y[T], work.order
-    for k in range(dim):
-        order[k] = k
-    sign = 1
-    for k in range(dim):
-        at = k
-        for i in range(k, dim):
-            if abs(L[i, k]) > abs(L[at, k]):
-                at = i
-        if at != k:
-            sign = -sign
-            order[k], order[at] = order[at], order[k]
-            for j in range(dim):
-                L[k, j], L[at, j] = L[at, j], L[k, j]
-        if not abs(L[k, k]) > 0.0:
-            return 0
-        sign = sign if L[k, k] > 0.0 else -sign
-        for i in range(k + 1, dim):
-            L[i, k] /= L[k, k]
-            for j in range(k + 1, dim):
-                L[i, j] -= L[i, k] * L[k, j]
-    for k in range(dim):
-        t[k] = 0.0
-        for j in range(k, dim):
-            t[k] += abs(L[k, j]) * v[j]
-    for k in range(dim - 1, -1, -1):
-        total = t[k]
-        for j in range(k):
-            total += abs(L[k, j]) * t[j]
-        work.y[W, order[k]] = rest * (total + v[k]) + TINY
-    for k in range(dim):
-        total = dot(work.square[REST_ABS, k], v) + dot(work.square[INVERSE_ABS, k], work.y[W]) + rest * v[k]
-        if not total * (1.0 + rest) + TINY < v[k]:
-            return 0
-    return sign
