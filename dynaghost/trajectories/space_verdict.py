@@ -1,0 +1,196 @@
+"""Verdicts for networks of many dimensions: the definitions of `verdict`, with distances between states.
+
+Where the fixed points of the window's checkpoints are not proved complete, the grade is `found`, and the verdict speaks
+only of the branches that were followed and the slow points that were found.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dynaghost.slowpoints.records import Certificate, Ghost, Kind
+from dynaghost.systems.base import Array, Time
+from dynaghost.trajectories.events import Event, EventKind
+from dynaghost.trajectories.space_course import SpaceCourse, distances
+from dynaghost.trajectories.verdict import GROWTH, LEAST_PASSAGE, SHARE, Answer, Grade, Verdict, answer_of, verdict_of
+
+_BIFURCATIONS = (
+    EventKind.SADDLE_NODE,
+    EventKind.PITCHFORK,
+    EventKind.TRANSCRITICAL,
+    EventKind.CUSP,
+    EventKind.HOPF,
+    EventKind.NEIMARK_SACKER,
+    EventKind.FLIP,
+    EventKind.BORDER_COLLISION,
+)
+
+
+def judge_in_space(course: SpaceCourse, events: Sequence[Event]) -> tuple[Verdict, ...]:
+    """A verdict for every drop among the events of a run.
+
+    Parameters
+    ----------
+    course : SpaceCourse
+    events : sequence of Event
+
+    Returns
+    -------
+    tuple of Verdict
+    """
+    return tuple(_judge(course, events, drop) for drop in events if drop.kind is EventKind.LOSS_DROP)
+
+
+def _judge(course: SpaceCourse, events: Sequence[Event], drop: Event) -> Verdict:
+    enclosing = course.enclosing(drop.before, drop.after)
+    if enclosing is None:
+        because = {"because": "the checkpoints do not enclose the drop"}
+        return verdict_of(drop, Answer.UNDECIDED, Grade.FOUND, (), because)
+    window = _Window(course, *enclosing)
+    inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
+    bifurcations, far = window.split([e for e in inside if e.kind in _BIFURCATIONS])
+    emergences, far_too = window.split([e for e in inside if e.kind is EventKind.GHOST_EMERGENCE])
+    consumed = {branch for event in bifurcations for branch in event.branches}
+    pairs = [change for branch in _ghost_branches(window) if (change := _pair(window, branch)) is not None]
+    moved = [pair for pair in pairs if pair["counts"] and pair["branch"] not in consumed]
+    ghosts = [event for event in emergences if not consumed.intersection(event.branches)]
+    doubts = _doubts(window)
+    evidence = {
+        "window": [window.first, window.last],
+        "fixed_points": [len(course.points[e].fixed_points) for e in (window.low, window.high)],
+        "ghosts": [len(course.points[e].ghosts) for e in (window.low, window.high)],
+        "pairs": pairs,
+        "readout_crossings": [],
+        "left_out": [{"event": event.id, "distance": distance} for event, distance in far + far_too],
+        "visited": None if window.visited is None else {"states": len(window.visited), "diameter": window.diameter},
+        "relevance": "no trial known: all of state space" if window.visited is None else "within reach of the trials",
+        "coverage": _coverage(window),
+    }
+    if doubts:
+        evidence["because"] = "; ".join(doubts)
+    answer = answer_of(bool(doubts), bool(bifurcations), bool(ghosts or moved))
+    return verdict_of(drop, answer, _grade(window), tuple(sorted(e.id for e in (*bifurcations, *ghosts))), evidence)
+
+
+class _Window:
+    """A drop widened to the checkpoints `low` … `high` that enclose it, and the states that trials visit there."""
+
+    def __init__(self, course: SpaceCourse, low: int, high: int) -> None:
+        self.course, self.low, self.high = course, low, high
+        self.first, self.last = course.steps[low], course.steps[high]
+        self.visited: Array | None = None
+        if course.visits is not None:
+            self.visited = np.concatenate([course.visits[e].visited for e in self.checkpoints])
+        self.diameter = 0.0 if self.visited is None else _diameter(course, low, self.visited)
+
+    @property
+    def checkpoints(self) -> range:
+        return range(self.low, self.high + 1)
+
+    def distance(self, e: int, x: Array) -> float:
+        """From `x` to the nearest visited state, in the metric of checkpoint `e`; 0 where no trial is known."""
+        return 0.0 if self.visited is None else float(distances(self.course.circuits[e], self.visited, x).min())
+
+    def near(self, distance: float, reach: float = 0.0) -> bool:
+        return self.visited is None or distance <= max(SHARE * self.diameter, reach)
+
+    def split(self, events: Sequence[Event]) -> tuple[list[Event], list[tuple[Event, float]]]:
+        """Events that the trials can feel, and those too far away with their distance."""
+        near, far = [], []
+        for event in events:
+            at = np.asarray(event.evidence["state"], dtype=float)
+            places = [(self.distance(self.low, at), 0.0), *self._places(event)]
+            if any(self.near(distance, reach) for distance, reach in places):
+                near.append(event)
+            else:
+                far.append((event, min(distance for distance, _ in places)))
+        return near, far
+
+    def _places(self, event: Event) -> list[tuple[float, float]]:
+        """Distance and reach of the event's points at every checkpoint of the window."""
+        found = []
+        for e in self.checkpoints:
+            labels, points = self.course.tracks.labels[e], self.course.points[e]
+            for branch, point in zip(labels.roots + labels.ghosts, points.points, strict=True):
+                if branch in event.branches:
+                    reach = reach_of(point) if isinstance(point, Ghost) else 0.0
+                    found.append((self.distance(e, point.x), reach))
+        return found
+
+
+def reach_of(ghost: Ghost) -> float:
+    """|Im z| of a ghost's pair, or √(μ/a) where it is not known: the half-width of its bottleneck."""
+    if ghost.complex_point is not None:
+        return float(np.linalg.norm(ghost.complex_point.imag))
+    return float(np.sqrt(ghost.speed / ghost.curvature)) if ghost.curvature > 0 else 0.0
+
+
+def _diameter(course: SpaceCourse, e: int, visited: Array) -> float:
+    """Largest distance between two visited states."""
+    unique = np.unique(visited, axis=0)
+    return max((float(distances(course.circuits[e], unique, x).max()) for x in unique), default=0.0)
+
+
+def _ghost_branches(window: _Window) -> list[int]:
+    course = window.course
+    return sorted({branch for e in window.checkpoints for branch in course.tracks.labels[e].ghosts})
+
+
+def _pair(window: _Window, branch: int) -> dict[str, Any] | None:
+    """How the passage time of a branch's ghost changes across the window, and whether that counts."""
+    course = window.course
+    here: dict[int, Ghost] = {}
+    for e in window.checkpoints:
+        for one, ghost in zip(course.tracks.labels[e].ghosts, course.points[e].ghosts, strict=True):
+            if one == branch:
+                here[e] = ghost
+    near = any(window.near(window.distance(e, ghost.x), reach_of(ghost)) for e, ghost in here.items())
+    ends = [here.get(e) for e in (window.low, window.high)]
+    times = [None if ghost is None else ghost.passage_time for ghost in ends]
+    if times == [None, None]:
+        return None
+    low, high = sorted(0.0 if time is None else time for time in times)
+    circuit = course.circuits[window.low]
+    unit = 1.0 if circuit.time is Time.FLOW or circuit.leak is None else 1.0 / circuit.leak
+    # A ghost that is not there at one end was born or dissolved: that event counts by itself.
+    counts = near and low > 0 and high >= LEAST_PASSAGE * unit and high / low >= GROWTH
+    speeds = [None if ghost is None else ghost.speed for ghost in ends]
+    return {"branch": branch, "passage_time": times, "speed": speeds, "relevant": near, "counts": counts, "lost": False}
+
+
+def _doubts(window: _Window) -> list[str]:
+    """What keeps a verdict from being given: relevant points without a certificate, branches that were lost."""
+    course, doubts = window.course, []
+    for e in window.checkpoints:
+        for point in course.points[e].fixed_points:
+            if point.certificate is Certificate.UNDECIDED and window.near(window.distance(e, point.x)):
+                why = f"has no decided certificate ({point.undecided_because})"
+                doubts.append(f"a fixed point at {course.steps[e]} {why}")
+    for branch in course.tracks.branches:
+        for segment in branch.segments:
+            if not segment.lost or segment.kind is not Kind.FIXED_POINT or not segment.steps:
+                continue
+            e = course.steps.index(segment.steps[-1])
+            if window.low <= e < window.high and window.near(window.distance(e, _place(course, e, branch.id))):
+                doubts.append(f"branch {branch.id} could not be followed: {segment.lost}")
+    return doubts
+
+
+def _place(course: SpaceCourse, e: int, branch: int) -> Array:
+    return course.points[e].fixed_points[course.tracks.labels[e].roots.index(branch)].x
+
+
+def _grade(window: _Window) -> Grade:
+    complete = all(window.course.points[e].complete for e in window.checkpoints)
+    return Grade.PROVED if complete else Grade.FOUND
+
+
+def _coverage(window: _Window) -> dict[str, Any] | None:
+    """The worst of the window's checkpoints; None where all are proved complete."""
+    known = [window.course.points[e] for e in window.checkpoints if not window.course.points[e].complete]
+    shares = [points.coverage.unseen for points in known if points.coverage is not None]
+    if not shares:
+        return None
+    agree = [points.coverage.agree for points in known if points.coverage is not None]
+    return {"unseen": max(shares), "agree": None if None in agree else all(agree)}

@@ -1,0 +1,131 @@
+"""The states that trials visit at one checkpoint of a network in many dimensions, and where each trial ends.
+
+Trials are simulated with the map and its leak: on the circuit's own coordinates κ where the network has one, since
+κ(t + 1) depends on κ(t) alone, else on the state.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dynaghost.errors import DynaghostError
+from dynaghost.slowpoints.records import FixedPoint
+from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import Form, LowRankRNN
+
+LONGEST = 20_000
+"""Iterations after which trials that are not at rest are given up."""
+KEPT = 1000
+"""States of a checkpoint's trials that are kept, evenly over time; the first ones and the last are among them."""
+
+# Relative to 1 + |x|: a trial is at rest where an iteration moves it by less, and has arrived where it is nearer.
+_REST, _ARRIVED = 1e-13, 1e-6
+# Without a leak the flow is followed in steps of this many τ.
+_STEP = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the trials do at one checkpoint.
+
+    Attributes
+    ----------
+    visited : ndarray (states, dim)
+        In the coordinates of the slow points.
+    ends : tuple of int or None
+        Of each trial, the index of the fixed point it ends in; None where it did not come to rest at one.
+    """
+
+    visited: Array
+    ends: tuple[int | None, ...]
+
+
+def first_states(network: System, x0: float | Array) -> Array:
+    """Initial states (trials, dim) of a network: one number for all units, one state, or one a trial.
+
+    Raises
+    ------
+    DynaghostError
+        If the shape fits none of these.
+    """
+    given = np.asarray(x0, dtype=float)
+    if given.ndim == 0:
+        return np.full((1, network.dim), float(given))
+    states = given[None] if given.ndim == 1 else given
+    if states.ndim != 2 or states.shape[1] != network.dim:
+        raise DynaghostError(f"x0: expected one number, or states of {network.dim} numbers, got shape {given.shape}")
+    return states
+
+
+def visit(
+    network: System, circuit: System, fixed_points: tuple[FixedPoint, ...], states: Array, *, steps: int | None = None
+) -> Visit:
+    """Simulate trials of a network from given states.
+
+    Parameters
+    ----------
+    network : System
+    circuit : System
+        In whose coordinates the slow points are: the network itself, or its latent circuit.
+    fixed_points : tuple of FixedPoint
+        Of the circuit.
+    states : ndarray (trials, network.dim)
+        Initial states.
+    steps : int, optional
+        Iterations whose states count as visited; by default all until at rest.
+
+    Returns
+    -------
+    Visit
+
+    Examples
+    --------
+    >>> from dynaghost.slowpoints import find_slow_points
+    >>> from dynaghost.systems import LeakyRNN
+    >>> network = LeakyRNN([[2.0, 0.0], [0.0, 0.5]], [0.0, 0.0], leak=0.5)
+    >>> points = find_slow_points(network).fixed_points
+    >>> found = visit(network, network, points, np.array([[0.1, 0.3]]))
+    >>> points[found.ends[0]].x.round(3).tolist()
+    [0.958, 0.0]
+    """
+    inside, x = _coordinates(network, circuit, states)
+    path = [_seen(network, circuit, inside, x)]
+    for _ in range(LONGEST):
+        new = _after(inside, x)
+        moved = np.max(np.abs(new - x))
+        x = new
+        path.append(_seen(network, circuit, inside, x))
+        if not moved > _REST * (1 + np.max(np.abs(x))):
+            break
+    seen = path if steps is None else path[: steps + 1]
+    return Visit(_thinned(seen), tuple(_arrived(fixed_points, end) for end in path[-1]))
+
+
+def _coordinates(network: System, circuit: System, states: Array) -> tuple[System, Array]:
+    """The system that is iterated, and where it starts."""
+    if isinstance(network, LowRankRNN) and network.form is Form.RATE and circuit is not network:
+        return circuit, circuit.project(states)  # type: ignore[attr-defined]
+    return network, states
+
+
+def _after(system: System, x: Array) -> Array:
+    return system.step(x) if system.leak is not None else x + _STEP * system.f(x)
+
+
+def _seen(network: System, circuit: System, inside: System, x: Array) -> Array:
+    """States in the coordinates of the slow points."""
+    return x if inside is circuit else circuit.project(x)  # type: ignore[attr-defined]
+
+
+def _thinned(path: list[Array]) -> Array:
+    each = max(KEPT // max(len(path[0]), 1), 2)
+    kept = np.unique(np.linspace(0, len(path) - 1, min(each, len(path))).astype(int))
+    return np.concatenate([path[t] for t in kept])
+
+
+def _arrived(fixed_points: tuple[FixedPoint, ...], end: Array) -> int | None:
+    if not fixed_points or not np.all(np.isfinite(end)):
+        return None
+    distances = [float(np.linalg.norm(point.x - end)) for point in fixed_points]
+    nearest = int(np.argmin(distances))
+    return nearest if distances[nearest] <= _ARRIVED * (1 + float(np.linalg.norm(end))) else None
