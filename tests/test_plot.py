@@ -306,7 +306,10 @@ def test_figures_are_written_in_both_formats(findings, tmp_path):
     assert all(path.stat().st_size > 1000 for path in written)
     assert all(b"CreationDate" not in path.read_bytes() for path in written)
     assert all(b"/CIDFontType2" in path.read_bytes() for path in written if path.suffix == ".pdf")
-    assert matplotlib.image.imread(written[0]).shape[1] == round(_style.WIDTH * _style.DPI)
+    images = [matplotlib.image.imread(path) for path in written if path.suffix == ".png"]
+    assert images[0].shape[1] == round(_style.WIDTH * _style.DPI)
+    # No text touches the left edge.
+    assert all(np.all(image[:, :4] == 1) for image in images)
 
 
 def test_the_same_findings_give_the_same_bytes(tmp_path):

@@ -233,7 +233,8 @@ def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[s
     written = []
     for name, figure in _pictures(findings):
         with rc_context(style.STYLE):
-            # Laid out once, so that every format shows the same.
+            # Laid out once, so that every format shows the same; the width of a text depends on the resolution.
+            figure.set_dpi(style.DPI)
             figure.draw_without_rendering()
             figure.set_layout_engine("none")
             for suffix in formats:
@@ -449,18 +450,21 @@ def _draw_pair(ax: Axes, findings: Findings, track: PairTrack, colours: ScalarMa
     _scatter(ax, z[ghost], rgba[ghost], True, "D", style.GHOST_PAIR)
     other = ~ghost & np.isfinite(z)
     _scatter(ax, z[other], rgba[other], False, "D", style.OTHER_PAIR)
-    for event in findings.events:
-        if event.kind is EventKind.GHOST_EMERGENCE and event.branches == (track.branch,):
-            _draw_emergence(ax, findings, event, track)
+    emergences = [e for e in findings.events if e.kind is EventKind.GHOST_EMERGENCE and e.branches == (track.branch,)]
+    for event in emergences:
+        # Texts of a ghost that returns many times would cover each other.
+        _draw_emergence(ax, findings, event, track, named=event is emergences[0])
 
 
-def _draw_emergence(ax: Axes, findings: Findings, event: Event, track: PairTrack) -> None:
+def _draw_emergence(ax: Axes, findings: Findings, event: Event, track: PairTrack, *, named: bool) -> None:
     """At the first checkpoint after it: between two checkpoints the pair is not followed."""
     at = track.at(int(event.after))
     if at is None:
         return
     x, y = at[0].real, at[0].imag
     _draw_event(ax, event, x, y)
+    if not named:
+        return
     text = f"{findings.description.axis} {layout.grouped(event.after)}"
     side = "left" if x < np.mean(ax.get_xlim()) else "right"
     space = 8 if side == "left" else -8
