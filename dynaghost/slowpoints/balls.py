@@ -107,5 +107,6 @@ def _middles(balls: Any) -> Any:
 
 
 def _upper_norm(balls: Any) -> float:
-    total: Any = sum(arb(ball) ** 2 for ball in balls)
+    # Upper ends first: the square of a ball around 0 reaches below 0, and has no root there.
+    total: Any = sum((arb(ball).abs_upper() ** 2 for ball in balls), arb(0))
     return float(np.nextafter(float(arb(total.sqrt()).upper()), np.inf))

@@ -7,8 +7,17 @@ import numpy as np
 
 from dynaghost.slowpoints.newton import Balls
 from dynaghost.slowpoints.newton_kantorovich import RootProof
-from dynaghost.slowpoints.pointwise import fixed_point, ghost, index, looks_like_root, polished, proof_of_root
-from dynaghost.slowpoints.records import Cost, Coverage, Ghost, SlowPoints, Status
+from dynaghost.slowpoints.pointwise import (
+    degenerate_point,
+    fixed_point,
+    ghost,
+    index,
+    looks_like_root,
+    polished,
+    proof_of_root,
+)
+from dynaghost.slowpoints.records import Cost, Coverage, FixedPoint, Ghost, SlowPoints, SlowRegion, Status
+from dynaghost.slowpoints.slow_regions import is_pointlike, region, slow_groups
 from dynaghost.systems.base import Array, System
 
 NEWTON, LINES = 0, 1  # places in a fixed point's hits
@@ -26,6 +35,7 @@ class Catalogue:
     ghosts: list[Ghost] = field(default_factory=list)
     ghost_hits: list[int] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+    unplaced: list[Array] = field(default_factory=list)
     evaluations: int = 0
 
     def balls(self, *, ghosts: bool = False) -> Balls:
@@ -124,7 +134,9 @@ def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | N
     """The records, in an order that does not depend on the order of discovery."""
     system = catalogue.system
     order = sorted(range(len(catalogue.roots)), key=lambda k: tuple(np.round(catalogue.roots[k], 9)))
-    points = tuple(fixed_point(system, catalogue.roots[k], catalogue.proofs[k]) for k in order)
+    simple = [fixed_point(system, catalogue.roots[k], catalogue.proofs[k]) for k in order]
+    regions, multiple = _unplaced(catalogue)
+    points = (*simple, *multiple)
     ghost_order = sorted(range(len(catalogue.ghosts)), key=lambda k: tuple(np.round(catalogue.ghosts[k].x, 9)))
     hits = tuple(sum(catalogue.hits[k]) for k in order)
     degenerate = any(point.degenerate for point in points)
@@ -141,14 +153,31 @@ def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | N
         coverage=Coverage(
             starts=starts,
             lines=lines,
-            hits=hits,
+            hits=hits + (0,) * len(multiple),
             ghost_hits=tuple(catalogue.ghost_hits[k] for k in ghost_order),
             unseen=unseen_share(hits),
             agree=agreeing(catalogue) if lines else None,
             failures=tuple(sorted((reason, count) for reason, count in catalogue.failures.items() if count)),
         ),
+        slow_regions=tuple(regions),
         seed=seed,
     )
+
+
+def _unplaced(catalogue: Catalogue) -> tuple[list[SlowRegion], list[FixedPoint]]:
+    """Slow states that are neither kind of point: regions, and degenerate points where a group is no wider than one."""
+    system, regions, points = catalogue.system, [], []
+    states = np.array(catalogue.unplaced).reshape(-1, system.dim)
+    for group in slow_groups(system, states):
+        if not is_pointlike(group):
+            found = region(system, group)
+            regions += [] if found is None else [found]
+            continue
+        x = group[np.argmin(system.speed(group))]
+        listed = [*catalogue.roots, *(ghost.x for ghost in catalogue.ghosts)]
+        point = None if any(is_pointlike(np.stack([x, known])) for known in listed) else degenerate_point(system, x)
+        points += [] if point is None else [point]
+    return regions, points
 
 
 def unseen_share(hits: tuple[int, ...]) -> float:

@@ -176,6 +176,8 @@ def prove_free(system: System, x: Array, w: Array, value: float | None = None) -
     # Its length is 1 but for rounding: bounds are divided by the most that it can be.
     long = 1 + 1e-12
     least = float(lower_dot(system, x, unit)) if value is None else value
+    if value is None and not math.isfinite(least):
+        return FreeProof(0.0, "the system states no bound on the rounding of f")
     if not least > 0:
         return FreeProof(0.0, f"w·f = {float(unit @ system.f(x)):.3g} is not above its rounding error")
     slope = _slope_bound(system, x, unit)

@@ -12,12 +12,13 @@ import numpy as np
 from dynaghost.kernels.linear import descend_each
 from dynaghost.slowpoints.complexified import pair_beside, passage_time
 from dynaghost.slowpoints.curvature import energy_derivatives
-from dynaghost.slowpoints.newton_kantorovich import FreeProof, RootProof, prove_free, prove_root
+from dynaghost.slowpoints.newton_kantorovich import FreeProof, RootProof, prove_free, prove_root, unproved
 from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, PassageFrom
 from dynaghost.slowpoints.stability import DEGENERATE, stability
 from dynaghost.systems.base import Array, System, Time
 
 _UNIT = 2.0**-53
+_DEGENERATE = "J is singular as far as float64 tells: a double or triple root, or roots too close to tell apart"
 _SETTLED = 1e-3  # a minimum of q is known well enough to within this share of its bottleneck's half-width
 
 
@@ -94,6 +95,13 @@ def fixed_point(system: System, x: Array, proof: RootProof) -> FixedPoint:
     )
 
 
+def degenerate_point(system: System, x: Array) -> FixedPoint | None:
+    """The record of a double or triple root at `x`; None where f is not 0 as far as float64 tells."""
+    mid, rad = system.f_enclosure(x)
+    error = rad if np.all(np.isfinite(rad)) else np.full_like(mid, 64 * _UNIT * (1 + np.linalg.norm(x)))
+    return fixed_point(system, x, unproved(_DEGENERATE)) if np.all(np.abs(mid) <= 4 * error) else None
+
+
 def index(point: FixedPoint) -> int:
     """sign det(−J): complex eigenvalues come in pairs, so the positive ones alone count."""
     return -1 if int(np.sum((point.eigenvalues.imag == 0) & (point.eigenvalues.real > 0))) % 2 else 1
@@ -101,9 +109,10 @@ def index(point: FixedPoint) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
-    """The saddle-node normal form (w·v)·ṡ = μ + a·s² about a state: `w` = Gf/|f|_G, `v` of length 1, `width` √(μ/a).
+    """The saddle-node normal form (w·v)·ṡ = μ + a·s² about a state: μ = w·f, `v` of length 1, `width` √(μ/a).
 
-    `settled`: the state is a minimum of the speed, to within a thousandth of the width.
+    w is J's left null vector, which Gf/|f|_G is at a minimum of the speed, as far as the rounding of f lets it.
+    `settled`: the state is such a minimum, to within a thousandth of the width.
     """
 
     w: Array
@@ -116,37 +125,41 @@ class Bottleneck:
 
 
 def bottleneck(system: System, x: Array) -> Bottleneck | None:
-    """The normal form about `x`; None where f is 0 or v and w are at right angles."""
+    """The normal form about `x`; None where it has none: f is 0, or a ≤ 0, or v is at right angles to w."""
     f, J = system.f(x), system.jacobian(x)
-    mu = math.sqrt(max(float(f @ system.metric @ f), 0.0))
-    if not (mu > 0 and np.all(np.isfinite(J))):
+    if not (np.any(f) and np.all(np.isfinite(J))):
         return None
-    w, v = system.metric @ f / mu, _weakest(J)
+    left, values, right = np.linalg.svd(J)
+    w, v = left[:, -1], right[-1]
+    w = w / math.sqrt(float(w @ np.linalg.solve(system.metric, w)))
+    w = -w if w @ f < 0 else w
+    v = -v if w @ v < 0 else v
+    mu, a = float(w @ f), 0.5 * float(w @ system.second_derivative(x, v, v))
     alignment = float(w @ v)
-    if alignment < 0:
-        v, alignment = -v, -alignment
-    if alignment == 0:
+    if not (mu > 0 and a > 0 and alignment > 1e-8 * np.linalg.norm(w)):
         return None
-    a = 0.5 * float(w @ system.second_derivative(x, v, v))
-    width = math.sqrt(mu / a) if a > 0 else math.inf
-    return Bottleneck(w, v, mu, a, alignment, width, _settled(system, x, (f, J, w, v), a, width))
+    width = math.sqrt(mu / a)
+    tilt = float(values[-1] / (1 + values[0])), float(values[-1]) * float(np.linalg.norm(w)) / (2 * a)
+    settled = _minimum(system, x, f, J, width) or _faint_minimum(x, (f, w), tilt, width)
+    return Bottleneck(w, v, mu, a, alignment, width, settled)
 
 
-def _settled(system: System, x: Array, about: tuple[Array, Array, Array, Array], a: float, width: float) -> bool:
-    """By a Newton step on q; where its Hessian is too flat for float64, by the normal form along v alone."""
-    f, J, w, v = about
+def _minimum(system: System, x: Array, f: Array, J: Array, width: float) -> bool:
+    """Whether the Hessian of q is positive definite and Newton's step on q is short."""
     gradient, hessian = energy_derivatives(system, x[None], f[None], J[None], system.metric)
     shift, step = np.zeros(1), gradient.copy()
     descend_each(np.ascontiguousarray(hessian), step, shift, np.array([np.abs(hessian).max() + 1e-300]))
     size = float(np.linalg.norm(step))
-    if shift[0] == 0 and size <= min(_SETTLED * width, 1e-6 * (1 + float(np.linalg.norm(x)))):
-        return True
-    weakest = float(np.linalg.norm(J @ v))
-    if not (a > 0 and weakest <= 1e-6 * np.linalg.norm(J)):
-        return False
-    tilt = float(w @ (J @ v))
-    across = f - w * (w @ f) / (w @ w)
-    return bool(abs(tilt) / (2 * a) <= _SETTLED * width and np.linalg.norm(across) <= 1e-3 * np.linalg.norm(f))
+    return bool(shift[0] == 0 and size <= min(_SETTLED * width, 1e-6 * (1 + float(np.linalg.norm(x)))))
+
+
+def _faint_minimum(x: Array, about: tuple[Array, Array], tilt: tuple[float, float], width: float) -> bool:
+    """The same where that Hessian is too flat for float64: by the normal form along v, f having nothing across it."""
+    f, w = about
+    unit = w / np.linalg.norm(w)
+    across = float(np.linalg.norm(f - unit * (unit @ f)))
+    noise = 64 * _UNIT * (1 + float(np.linalg.norm(x)))
+    return tilt[0] <= 1e-6 and tilt[1] <= _SETTLED * width and across <= max(1e-3 * float(np.linalg.norm(f)), noise)
 
 
 def proof_of_freedom(system: System, x: Array, w: Array) -> FreeProof:
@@ -186,12 +199,14 @@ def ghost(system: System, x: Array) -> Ghost | None:
     if shape is None or not shape.settled:
         return None
     proof = proof_of_freedom(system, x, shape.w)
+    if proof.radius == 0 and not (_unbounded(proof) and shape.mu > 64 * _UNIT * (1 + np.linalg.norm(x))):
+        return None
     found = None if _faint(system, x, shape.mu) else pair_beside(system, x, shape.v, shape.width)
     duration = _estimate(shape, system) if found is None else _exact(found[1], system)
     return Ghost(
         x=x,
         speed=shape.mu,
-        curvature=max(shape.a, 0.0),
+        curvature=shape.a,
         direction=shape.v,
         complex_point=None if found is None else found[0],
         passage_time=duration,
@@ -201,6 +216,10 @@ def ghost(system: System, x: Array) -> Ghost | None:
         undecided_because=proof.because,
         alignment=shape.alignment,
     )
+
+
+def _unbounded(proof: FreeProof) -> bool:
+    return proof.because.startswith("the system states no bound")
 
 
 def _faint(system: System, x: Array, mu: float) -> bool:
@@ -215,8 +234,6 @@ def _exact(eigenvalue: complex, system: System) -> float:
 
 
 def _estimate(shape: Bottleneck, system: System) -> float:
-    if not shape.a > 0:
-        return math.inf
     leak = 1.0 if system.leak is None else system.leak
     estimate = math.pi * shape.alignment / math.sqrt(shape.mu) / math.sqrt(shape.a)
     return estimate if system.time is Time.FLOW else estimate / leak

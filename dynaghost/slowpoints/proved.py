@@ -7,15 +7,14 @@ import numpy as np
 from dynaghost.slowpoints import complete
 from dynaghost.slowpoints.catalogue import Catalogue, conclude
 from dynaghost.slowpoints.newton import descend
-from dynaghost.slowpoints.newton_kantorovich import RootProof, prove_root, unproved
-from dynaghost.slowpoints.pointwise import fixed_point
+from dynaghost.slowpoints.newton_kantorovich import RootProof, prove_root
+from dynaghost.slowpoints.pointwise import degenerate_point
 from dynaghost.slowpoints.records import FixedPoint, SlowPoints, Status, Unresolved
 from dynaghost.slowpoints.search import ghost_phase, newton_phase
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
 
 _STARTS = 128
-_DEGENERATE = "J is singular as far as float64 tells: a double or triple root, or roots too close to tell apart"
 
 
 def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET) -> SlowPoints:
@@ -52,6 +51,8 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     starts = random_starts(system, _STARTS, seed)
     ghost_phase(catalogue, newton_phase(catalogue, starts), starts)
     listed = conclude(catalogue, starts=_STARTS, seed=seed)
+    # What the search saw of a degenerate point is in a cluster's hull, whose point is listed instead.
+    listed = replace(listed, fixed_points=tuple(point for point in listed.fixed_points if not point.degenerate))
     degenerate = tuple(_degenerate(system, *hull) for hull in zip(*found.clusters, strict=True))
     whole = found.complete and len(catalogue.roots) == len(found.roots)
     return replace(
@@ -82,6 +83,5 @@ def _unresolved(found: complete.Found) -> list[Unresolved]:
 
 def _degenerate(system: System, lower: Array, upper: Array) -> FixedPoint | None:
     """The slowest state in a near-degenerate hull, where its speed cannot be told from 0."""
-    x = np.clip(descend(system, 0.5 * (lower + upper)[None]).x[0], lower, upper)
-    mid, rad = system.f_enclosure(x)
-    return fixed_point(system, x, unproved(_DEGENERATE)) if np.all(np.abs(mid) <= 4 * rad) else None
+    x = descend(system, 0.5 * (lower + upper)[None]).x[0]
+    return degenerate_point(system, np.clip(x, lower, upper))

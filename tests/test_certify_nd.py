@@ -1,0 +1,177 @@
+"""Certificates in n dimensions against ball arithmetic and brute force."""
+
+import math
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
+
+import dynaghost as dg
+from dynaghost.slowpoints.balls import lower_dot_in_balls, prove_root_in_balls
+from dynaghost.slowpoints.newton import Balls, End, newton
+from dynaghost.slowpoints.newton_kantorovich import positive_zero, prove_free, prove_root
+from dynaghost.slowpoints.pointwise import ghost, polished
+from dynaghost.slowpoints.search import search
+from dynaghost.slowpoints.starts import random_starts
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def network(seed, n=3, gain=2.0, **options):
+    rng = np.random.default_rng(seed)
+    return dg.LeakyRNN(rng.normal(size=(n, n)) * gain / np.sqrt(n), 0.3 * rng.normal(size=n), **options)
+
+
+def true_root(system, x):
+    """The root next to x to 100 digits, by Newton in balls from x with J fixed; as balls."""
+    inverse = np.linalg.inv(system.jacobian(x))
+    with ctx.workprec(400):
+        point = np.array([arb(float(v)) for v in x], dtype=object)
+        for _ in range(60):
+            step = inverse @ system.f(point)
+            point = np.array([arb((a - b).mid()) for a, b in zip(point, step, strict=True)], dtype=object)
+        assert all(abs(float(v)) < 1e-60 for v in system.f(point))
+    return point
+
+
+def distance(point, x):
+    with ctx.workprec(400):
+        return float(sum((a - arb(float(b))) ** 2 for a, b in zip(point, x, strict=True)).sqrt())
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, st.sampled_from(["tanh", "sigmoid", "softplus"]), st.sampled_from(["rate", "current"]))
+def test_a_proved_root_is_within_its_radius_and_capture_holds(seed, activation, form):
+    system = network(seed, activation=activation, form=form)
+    start = np.random.default_rng(seed).normal(size=(1, 3))
+    batch = newton(system, start)
+    if batch.ends[0] != End.CONVERGED:
+        return
+    x = polished(system, batch.x[0])
+    proof = prove_root(system, x)
+    if not proof.proved:
+        return
+    root = true_root(system, x)
+    assert distance(root, x) <= proof.radius
+    assert proof.radius < proof.unique_radius
+    # Plain Newton from the border of the capture ball comes back to this very root.
+    ray = np.random.default_rng(seed + 1).normal(size=3)
+    y = x + 0.999 * proof.capture * ray / np.linalg.norm(ray)
+    for _ in range(40):
+        y = y - np.linalg.solve(system.jacobian(y), system.f(y))
+    assert np.linalg.norm(y - x) < 1e-9 * (1 + np.linalg.norm(x))
+    in_balls = prove_root_in_balls(system, x)
+    assert in_balls.proved
+    assert distance(root, x) <= in_balls.radius
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds)
+def test_no_other_root_in_the_unique_ball_and_none_in_a_free_ball(seed):
+    system = network(seed, gain=3.0)
+    points = search(system, random_starts(system, 60, 0))
+    for p in points.fixed_points:
+        others = [q for q in points.fixed_points if q is not p]
+        assert all(np.linalg.norm(p.x - q.x) + q.radius > p.unique_radius for q in others)
+    for g in points.ghosts:
+        assert all(np.linalg.norm(g.x - q.x) > g.radius for q in points.fixed_points)
+    x = np.random.default_rng(seed).normal(size=3)
+    free = prove_free(system, x, system.f(x))
+    assert all(np.linalg.norm(x - q.x) > free.radius for q in points.fixed_points)
+
+
+def test_an_exclusion_ball_does_not_hold_the_root_beside_it():
+    # f = x² − 1e-8 at 1.5e-4 has a root 5e-5 away: dividing the slope by |f| would claim 1.1e-4.
+    system, x = dg.SaddleNode(-1e-8), np.array([1.5e-4])
+    value, slope = float(system.f(x)[0]), float(system.jacobian(x)[0, 0])
+    assert positive_zero(value, slope, 2.0) < 5e-5
+
+
+def test_what_the_exclusion_ball_is_worth_at_a_ghost():
+    system = dg.LeakyRNN([[1.5]], [0.25], time="flow")
+    found = ghost(system, np.array([-0.6056526323082723]))
+    assert found.radius == pytest.approx(math.sqrt(2 * found.speed / (0.7699 * 1.5**2)), rel=0.05)
+    assert lower_dot_in_balls(system, found.x, np.array([1.0])) == pytest.approx(found.speed, rel=1e-12)
+
+
+def test_a_system_without_bounds_has_undecided_points():
+    class Unbounded(dg.LeakyRNN):
+        enclosing = False
+        f_enclosure, jacobian_enclosure = dg.System.f_enclosure, dg.System.jacobian_enclosure
+
+    proved = network(1, gain=3.0)
+    system = Unbounded(proved.W, proved.b)
+    starts = random_starts(proved, 100, 0)
+    listed, unproved = search(proved, starts), search(system, starts)
+    assert [p.certificate for p in unproved.fixed_points] == ["undecided"] * len(listed.fixed_points)
+    assert all("no bound" in p.undecided_because for p in unproved.fixed_points)
+    np.testing.assert_allclose([p.x for p in unproved.fixed_points], [p.x for p in listed.fixed_points], atol=1e-9)
+
+
+def test_newton_stops_where_its_convergence_is_proved():
+    system = dg.LeakyRNN([[0.5]], [0.1])
+    batch = newton(system, np.array([[0.19], [5.0]]), balls=Balls(np.array([[0.2]]), np.array([0.05])))
+    assert batch.ends.tolist() == [End.CAPTURED, End.CAPTURED]
+    assert batch.ball.tolist() == [0, 0]
+
+
+def pushed(e, n=10, seed=2, **options):
+    """A random flow and the direction along which a fold is crossed; the fold found anew, then left by e."""
+    rng = np.random.default_rng(seed)
+    W = 0.4 * rng.normal(size=(n, n)) / np.sqrt(n)
+    W[0, 0] += 1.5
+    b = 0.1 * rng.normal(size=n)
+    x, u = np.full(n, -0.3), 0.0
+    x[0] = -0.55
+
+    def at(bias):
+        return dg.LeakyRNN(W, b + bias * np.eye(n)[0], time="flow", **options)
+
+    for _ in range(50):  # Newton on f = 0, vᵀJ-singular: the fold in (x, bias)
+        system = at(u)
+        J = system.jacobian(x)
+        left, _, right = np.linalg.svd(J)
+        w, v = left[:, -1], right[-1]
+        h = 1e-6
+        slope = (np.linalg.svd(at(u + h).jacobian(x))[1][-1] - np.linalg.svd(J)[1][-1]) / h
+        gradient = np.array([w @ system.second_derivative(x, v, row) for row in np.eye(n)])
+        force = (at(u + h).f(x) - system.f(x)) / h
+        full = np.block([[J, force[:, None]], [gradient[None], np.array([[slope]])]])
+        step = np.linalg.solve(full, -np.append(system.f(x), np.linalg.svd(J)[1][-1] * 1.0))
+        x, u = x + step[:-1], u + step[-1]
+    side = np.sign(w @ force) * np.sign(w @ system.second_derivative(x, v, v))
+    return at(u + side * e), x
+
+
+def test_passage_times_scale_as_one_over_the_root_of_the_speed():
+    exponents = np.arange(3, 9)
+    speeds, times = [], []
+    for k in exponents:
+        system, x = pushed(10.0**-k)
+        found = search(system, x[None] + 1e-3 * np.random.default_rng(0).normal(size=(20, len(x)))).ghosts
+        near = min(found, key=lambda g: np.linalg.norm(g.x - x))
+        speeds.append(near.speed)
+        times.append(near.passage_time)
+    slope = np.polyfit(np.log(speeds), np.log(times), 1)[0]
+    assert slope == pytest.approx(-0.5, abs=0.005)
+
+
+@pytest.mark.parametrize("exponent", [4, 5])
+def test_passage_time_is_the_simulated_dwell(exponent):
+    """Within a window ±p along v a trajectory dwells T less the two tails, 2/(a p)·(w·v), which lie outside it."""
+    system, x = pushed(10.0**-exponent)
+    (g,) = (p for p in search(system, x[None] + 1e-4).ghosts if np.linalg.norm(p.x - x) < 0.2)
+    half = 0.1
+    start = g.x - half * g.direction
+
+    def position(_, y):
+        return float((y - g.x) @ g.direction) - half
+
+    position.terminal = True
+    run = solve_ivp(lambda _, y: system.f(y), (0, 10 * g.passage_time), start, events=position, rtol=1e-10, atol=1e-12)
+    dwell = run.t_events[0][0]
+    tails = 2 * g.alignment / (g.curvature * half)
+    assert dwell + tails == pytest.approx(g.passage_time, rel=0.01)
