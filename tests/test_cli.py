@@ -363,6 +363,31 @@ def test_an_interrupted_analysis_goes_on_where_it_was(dynaghost, tmp_path, monke
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+LOST = """
+import os, signal
+import dynaghost.checkpoints.gather as gather
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupting:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+read = gather.read_arrays
+def reading(path):
+    if "5150" in str(path):
+        Interrupting()
+    return read(path)
+gather.read_arrays = reading
+from dynaghost.cli import main
+main()
+"""
+
+
+def test_an_interruption_inside_a_finalizer_is_not_lost(bare, tmp_path):
+    call = [sys.executable, "-c", LOST, "analyze", str(bare), "--out", str(tmp_path / "a")]
+    ended = subprocess.run(call, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr.strip() == "interrupted; the same command goes on from here"
+
+
 def test_nothing_but_results_when_piped(bare, tmp_path):
     ended = process("analyze", bare, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dynaghost.checkpoints.archive import Archive, Budget
 from dynaghost.checkpoints.formats import from_mapping, outline, read_arrays
 from dynaghost.errors import CheckpointError
 
@@ -533,3 +534,22 @@ def test_torchscript_modules_of_private_names_are_read(tmp_path):
     torch.jit.save(torch.jit.script(holder), tmp_path / "model.pt")
     found = read_arrays(tmp_path / "model.pt").arrays
     np.testing.assert_array_equal(found["_inner.weight"], holder._inner.weight.detach().numpy())
+
+
+def test_no_interruption_is_lost_in_the_finalizer_of_an_archive(tmp_path, monkeypatch):
+    """A zip file's own would be Python code, in which Ctrl-C is printed and forgotten."""
+    lost = []
+    monkeypatch.setattr("sys.unraisablehook", lost.append)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    np.savez(tmp_path / "a.npz", m=np.ones(2))
+    archive = Archive(tmp_path / "a.npz", Budget("a.npz", 1000))
+    archive._zip.close()
+    sys.setprofile(lambda frame, event, _: interrupt() if frame.f_code.co_name == "__del__" else None)
+    try:
+        del archive
+    finally:
+        sys.setprofile(None)
+    assert lost == []

@@ -54,6 +54,15 @@ class Budget:
         self.left -= count
 
 
+class _ZipFile(zipfile.ZipFile):
+    """Closed by who opened it, and so without a finalizer.
+
+    That of the class above is Python code, in which an interruption by the user would be raised, printed and lost.
+    """
+
+    __del__: Any = bool  # called without arguments: nothing happens, in no line of Python
+
+
 class Archive:
     """A zip file whose members are read whole, each within the budget, its checksum verified."""
 
@@ -61,7 +70,7 @@ class Archive:
         self.budget = budget
         self._path = path
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = _ZipFile(path)
         except MALFORMED_ZIP as error:
             raise CheckpointError(
                 f"{path}: expected a complete zip archive, got one that is damaged ({error})"

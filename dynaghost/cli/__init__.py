@@ -5,7 +5,10 @@ analyzed, 2 for wrong usage, 3 if `reproduce` finds a claim that fails unexpecte
 command then goes on where it was).
 """
 
+import _thread
 import sys
+import threading
+from typing import Any
 
 import click
 
@@ -23,6 +26,7 @@ _EPILOG = (
 
 def main() -> None:
     """Entry point of the `dynaghost` command."""
+    before, sys.unraisablehook = sys.unraisablehook, _interrupt_again
     try:
         status = commands.main(standalone_mode=False)
     except DynaghostError as error:
@@ -34,7 +38,18 @@ def main() -> None:
     except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("interrupted; the same command goes on from here", err=True)
         status = 130
+    finally:
+        sys.unraisablehook = before
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupt_again(lost: Any) -> None:
+    """An interruption that came while a finalizer ran, where Python would print and forget it, comes once more."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        # Not at once: it would be raised in this very function, and lost with it.
+        threading.Timer(0.005, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
