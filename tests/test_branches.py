@@ -141,6 +141,14 @@ def assert_branches_are_whole(result):
             assert end is None or segment.branch in result.tracks.crossings[end[0]].branches
 
 
+@pytest.mark.parametrize("name", ["split first", "fold first, to roots"])
+def test_a_multiple_root_goes_on_as_the_unstable_one_of_those_it_becomes(name):
+    result = analyze(load_run(AT_A_CHANGE[name][0], leak=0.5))
+    (multiple,) = [i for i, point in enumerate(result.points[0].fixed_points) if point.degenerate]
+    (unstable,) = [i for i, point in enumerate(result.points[1].fixed_points) if point.eigenvalues[0] > 0]
+    assert result.tracks.labels[0].roots[multiple] == result.tracks.labels[1].roots[unstable]
+
+
 @pytest.mark.parametrize(
     ("name", "status"),
     [("split first", "located"), ("fold between", "located"), ("just before a fold", "proved")],
