@@ -29,10 +29,14 @@ class Certificate(StrEnum):
 
 
 class PassageFrom(StrEnum):
-    """Where a passage time comes from: the complex pair's eigenvalue, or the quadratic estimate π·(w·v)/√(μa)."""
+    """Where a passage time comes from: the complex pair's eigenvalue, or the quadratic estimate π·(w·v)/√(μa).
+
+    `piecewise`: at a kink of a piecewise-linear network, where |f| is not quadratic, the time at speeds below 2μ.
+    """
 
     PAIR = "pair"
     ESTIMATE = "estimate"
+    PIECEWISE = "piecewise"
 
 
 class Status(StrEnum):
@@ -147,7 +151,7 @@ class Ghost:
         2π·|Im λ|/|λ|², the pair's share of the time from −∞ to ∞ (λ the eigenvalue of J(z) nearest 0), or the
         quadratic estimate; in τ for a flow, in iterations for a map.
     passage_from : PassageFrom
-        Which of the two.
+        Which of them.
     certificate : Certificate
         `root_free` or `undecided`.
     radius : float
@@ -156,6 +160,8 @@ class Ghost:
         The bound that was not met; empty where decided.
     alignment : float
         w·v > 0; near the ghost (w·v)·ṡ = speed + curvature·s² along the direction.
+    virtual_point : ndarray (dim,) or None
+        In a piecewise-linear network: the fixed point of a linear region beside the ghost, which lies outside of it.
     """
 
     x: Array
@@ -169,6 +175,7 @@ class Ghost:
     radius: float
     undecided_because: str = ""
     alignment: float = 1.0
+    virtual_point: Array | None = None
 
     @property
     def kind(self) -> Kind:
