@@ -144,7 +144,7 @@ def test_no_box_nothing_claimed():
     assert np.all(np.isinf(found.unresolved[0]))
 
 
-@pytest.mark.parametrize("cells", [2, 4, 6])
+@pytest.mark.parametrize("cells", [2, 4, 5])
 def test_product_of_scalar_maps(cells):
     """Decoupled cells u = g tanh u with g > 1 have 3 roots each, so the network has all 3^cells combinations."""
     gains = np.linspace(1.3, 2.5, cells)
@@ -264,7 +264,7 @@ def test_what_it_serves():
 ends = st.floats(-40, 40) | st.floats(-1, 1) | st.floats(-1e-6, 1e-6) | st.floats(-1e3, 1e3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(ends, ends, st.sampled_from(["tanh", "softplus"]))
 def test_bands_hold_in_balls_and_are_tight(one, other, kind):
     low, high = min(one, other), max(one, other)

@@ -11,7 +11,7 @@ import numpy as np
 
 from dynaghost.slowpoints.complete import Found, find_all
 from dynaghost.systems.base import System
-from dynaghost.systems.low_rank import LatentCircuit, LowRankRNN
+from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.systems.recurrent import LeakyRNN
 
 
@@ -22,7 +22,7 @@ def network(units: int, gain: float, seed: int, *, biased: bool = True) -> Leaky
     return LeakyRNN(W, 0.3 * rng.normal(size=units) * biased)
 
 
-def circuit(rank: int, gain: float, seed: int, units: int = 100) -> LatentCircuit:
+def circuit(rank: int, gain: float, seed: int, units: int = 100) -> System:
     """M = N(0, 1), N = (gain·Mᵀ + N(0, 1))/n: several fixed points, since N M is about gain·I."""
     rng = np.random.default_rng(seed)
     m = rng.normal(size=(units, rank))
