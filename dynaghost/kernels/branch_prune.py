@@ -6,8 +6,8 @@ root, Newton's method looks for it: a root proved on a tiny box around the point
 uniqueness, settles the box; a root outside does only if uniqueness holds on the hull of both. Otherwise the box is
 divided across the variable whose bands widen the image most, argmax Σ_k|G_ki|·(e₊ − e₋)_i, G = (I − P D Q)⁻¹P.
 
-A box narrower than `STOP` that is still open is listed as it is: I − P D Q is then nearly singular on it, as at an exact
-fold or pitchfork, which leaves such boxes at any width. So is whatever is left when the budget ends.
+A box narrower than `STOP` that is still open is listed as it is: I − P D Q is then nearly singular on it, as at an
+exact fold or pitchfork, which leaves such boxes at any width. So is whatever is left when the budget ends.
 """
 
 import math
