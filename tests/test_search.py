@@ -1,5 +1,9 @@
 """The search in n dimensions: what it finds, what it counts, and both sides of folds."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from problems import fold
@@ -62,3 +66,94 @@ def test_both_sides_of_a_hidden_fold(units, exponent):
         assert (len(points.fixed_points), len(points.ghosts), points.undecided) == (fixed_points, ghosts, 0)
         assert points.index_sum == 1
         assert all(ghost.certificate == "root_free" and not hasattr(ghost, "stability") for ghost in points.ghosts)
+
+
+@pytest.mark.parametrize(("rank", "seed"), [(2, 0), (2, 1), (2, 2), (2, 3), (3, 1)])
+def test_the_search_finds_of_a_circuit_what_is_proved_to_be_there(rank, seed):
+    rng = np.random.default_rng(seed)
+    m = rng.normal(size=(40, rank))
+    n = 2.2 * m.T / 40 + 0.3 * rng.normal(size=(rank, 40)) / np.sqrt(40)
+    system = dg.LowRankRNN(m, n, 0.4 * rng.normal(size=40))
+    proved, found = dg.find_slow_points(system), dg.find_slow_points(system, starts=400)
+    assert (proved.complete, proved.ghosts_complete, proved.undecided, proved.index_sum) == (True, True, 0, 1)
+    assert (found.complete, found.ghosts_complete, found.coordinates) == (False, False, "latent")
+    np.testing.assert_allclose([p.x for p in found.fixed_points], [p.x for p in proved.fixed_points], atol=1e-9)
+    for g in found.ghosts:
+        assert min(np.linalg.norm(g.x - h.x) for h in proved.ghosts) < 1e-7
+    assert len(found.ghosts) >= 0.5 * len(proved.ghosts)
+
+
+def test_lines_and_newton_agree_on_a_larger_network():
+    points = dg.find_slow_points(network(24, 2.0, 3), seed=1)
+    coverage = points.coverage
+    assert (points.complete, coverage.agree, coverage.unseen, points.index_sum) == (False, True, 0.0, 1)
+    assert len(coverage.hits) == len(points.fixed_points)
+    assert min(coverage.hits) >= 2
+    assert coverage.lines > 0
+
+
+def test_a_budget_that_is_too_small_leaves_the_methods_apart():
+    points = dg.find_slow_points(network(20, 6.5, 1), budget=1000)
+    assert points.coverage.agree is False
+    assert points.cost.evaluations >= 1000
+
+
+def test_the_same_seed_gives_the_same_answer_with_any_number_of_threads():
+    code = (
+        "import numpy as np, dynaghost as dg; r = np.random.default_rng(0);"
+        "p = dg.find_slow_points(dg.LeakyRNN(r.normal(size=(40, 40)) * 2 / 40**.5, .1 * r.normal(size=40)), starts=64);"
+        "print([q.x.tobytes().hex() for q in p.points], p.coverage)"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+
+
+def test_a_line_attractor_is_a_slow_region_and_no_fixed_point():
+    # Along x₀ > 0 every state of this network stands still.
+    W = np.diag([1.0, 0.5, 0.2])
+    points = dg.find_slow_points(
+        dg.LeakyRNN(W, [0.0, 0.1, 0.1], activation="relu"),
+        starts=np.abs(np.random.default_rng(0).normal(size=(80, 3))) + np.array([0.1, 0, 0]),
+    )
+    (region,) = points.slow_regions
+    assert (points.fixed_points, points.ghosts, region.dimension) == ((), (), 1)
+    assert len(region.states) > 40
+    assert region.speeds.max() < 1e-12
+    assert region.states[:, 0].min() > 0
+
+
+def test_a_triple_root_is_one_degenerate_point():
+    for starts in (None, 64):
+        points = dg.find_slow_points(dg.LeakyRNN(np.diag([1.0, 0.5]), [0.0, 0.1]), starts=starts)
+        (point,) = points.fixed_points
+        assert (point.degenerate, point.stable, point.certificate, points.index_sum) == (True, None, "undecided", None)
+        assert abs(point.x[0]) < 1e-4
+        assert points.undecided == 1
+
+
+def test_stability_in_stated_units():
+    turn = 0.9 * np.array([[np.cos(1.0), -np.sin(1.0)], [np.sin(1.0), np.cos(1.0)]])
+    (point,) = dg.find_slow_points(dg.LeakyRNN(turn, [0.0, 0.0])).fixed_points
+    assert (point.stability, point.unstable_directions) == ("stable focus", 0)
+    np.testing.assert_allclose(point.time_constants, -1 / np.log(0.9), rtol=1e-12)
+    np.testing.assert_allclose(point.frequencies, 1 / (2 * np.pi), rtol=1e-12)
+    assert abs(point.nearest_to_critical) == pytest.approx(0.9)
+    (flow,) = dg.find_slow_points(dg.LeakyRNN(2 * turn, [0.0, 0.0], time="flow", leak=None)).fixed_points
+    assert (flow.stability, flow.unstable_directions, flow.multipliers) == ("stable focus", 0, None)
+    np.testing.assert_allclose(flow.time_constants, 1 / (1 - 1.8 * np.cos(1.0)), rtol=1e-12)
+    np.testing.assert_allclose(flow.frequencies, 1.8 * np.sin(1.0) / (2 * np.pi), rtol=1e-12)
+
+
+@pytest.mark.parametrize("starts", [0, -1, [[1.0]], [[np.nan, 0.0]], np.zeros((0, 2)), "many", True])
+def test_nonsense_starts_are_refused(starts):
+    with pytest.raises(dg.DynaghostError, match="starts"):
+        dg.find_slow_points(dg.LeakyRNN(np.zeros((2, 2)), np.zeros(2)), starts=starts)

@@ -125,7 +125,7 @@ class Bottleneck:
 
 
 def bottleneck(system: System, x: Array) -> Bottleneck | None:
-    """The normal form about `x`; None where it has none: f is 0, or a ≤ 0, or v is at right angles to w."""
+    """The normal form about `x`; None where f is 0. Without a > 0 or w·v > 0 it is not settled."""
     f, J = system.f(x), system.jacobian(x)
     if not (np.any(f) and np.all(np.isfinite(J))):
         return None
@@ -137,7 +137,7 @@ def bottleneck(system: System, x: Array) -> Bottleneck | None:
     mu, a = float(w @ f), 0.5 * float(w @ system.second_derivative(x, v, v))
     alignment = float(w @ v)
     if not (mu > 0 and a > 0 and alignment > 1e-8 * np.linalg.norm(w)):
-        return None
+        return Bottleneck(w, v, mu, a, alignment, math.inf, settled=False)
     width = math.sqrt(mu / a)
     tilt = float(values[-1] / (1 + values[0])), float(values[-1]) * float(np.linalg.norm(w)) / (2 * a)
     settled = _minimum(system, x, f, J, width) or _faint_minimum(x, (f, w), tilt, width)
@@ -173,13 +173,15 @@ def proof_of_freedom(system: System, x: Array, w: Array) -> FreeProof:
     return prove_free(system, x, unit, value=lower_dot_in_balls(system, x, unit) * (1 - 1e-12))
 
 
-def ghost(system: System, x: Array) -> Ghost | None:
+def ghost(system: System, x: Array, *, known: bool = False) -> Ghost | None:
     """The record of a ghost at `x`; None if `x` is no minimum of the speed above zero.
 
     Parameters
     ----------
     system : System
     x : ndarray (dim,)
+    known : bool
+        It is proved elsewhere that a minimum of the speed above zero is there.
 
     Returns
     -------
@@ -196,17 +198,18 @@ def ghost(system: System, x: Array) -> Ghost | None:
     True
     """
     shape = bottleneck(system, x)
-    if shape is None or not shape.settled:
+    if shape is None or not (shape.settled or known):
         return None
     proof = proof_of_freedom(system, x, shape.w)
-    if proof.radius == 0 and not (_unbounded(proof) and shape.mu > 64 * _UNIT * (1 + np.linalg.norm(x))):
+    if proof.radius == 0 and not known and not (_unbounded(proof) and shape.mu > 64 * _UNIT * (1 + np.linalg.norm(x))):
         return None
-    found = None if _faint(system, x, shape.mu) else pair_beside(system, x, shape.v, shape.width)
+    quadratic = math.isfinite(shape.width) and not _faint(system, x, shape.mu)
+    found = pair_beside(system, x, shape.v, shape.width) if quadratic else None
     duration = _estimate(shape, system) if found is None else _exact(found[1], system)
     return Ghost(
         x=x,
         speed=shape.mu,
-        curvature=shape.a,
+        curvature=max(shape.a, 0.0),
         direction=shape.v,
         complex_point=None if found is None else found[0],
         passage_time=duration,
@@ -234,6 +237,8 @@ def _exact(eigenvalue: complex, system: System) -> float:
 
 
 def _estimate(shape: Bottleneck, system: System) -> float:
+    if not math.isfinite(shape.width):
+        return math.inf
     leak = 1.0 if system.leak is None else system.leak
     estimate = math.pi * shape.alignment / math.sqrt(shape.mu) / math.sqrt(shape.a)
     return estimate if system.time is Time.FLOW else estimate / leak

@@ -1,24 +1,26 @@
-"""Small networks and latent circuits: fixed points from the complete search, ghosts from descents beside it."""
+"""Small networks and latent circuits: fixed points from the complete search; ghosts from theirs, or from descents."""
 
 from dataclasses import replace
+from typing import TypeGuard
 
 import numpy as np
 
-from dynaghost.slowpoints import complete
+from dynaghost.slowpoints import all_ghosts, complete
 from dynaghost.slowpoints.catalogue import Catalogue, conclude
 from dynaghost.slowpoints.newton import descend
 from dynaghost.slowpoints.newton_kantorovich import RootProof, prove_root
-from dynaghost.slowpoints.pointwise import degenerate_point
+from dynaghost.slowpoints.pointwise import degenerate_point, ghost
 from dynaghost.slowpoints.records import FixedPoint, SlowPoints, Status, Unresolved
 from dynaghost.slowpoints.search import ghost_phase, newton_phase
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import LatentCircuit
 
-_STARTS = 128
+_STARTS, _MOST_RANK = 128, 3
 
 
 def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET) -> SlowPoints:
-    """All fixed points, proved as far as the budget goes, and the ghosts that a search finds.
+    """All fixed points, proved as far as the budget goes; all ghosts of circuits of rank 2 and 3, else those found.
 
     Parameters
     ----------
@@ -48,8 +50,12 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
             _proof(system, x, RootProof(float(found.radius[k]), float(found.unique_radius[k]), 0.0))
         )
         catalogue.hits.append([0, 0])
+    ghosts = all_ghosts.find_all_ghosts(system, budget=budget) if _small_circuit(system) else None
+    if ghosts is not None:
+        _list_ghosts(catalogue, ghosts)
     starts = random_starts(system, _STARTS, seed)
-    ghost_phase(catalogue, newton_phase(catalogue, starts), starts)
+    if ghosts is None or not ghosts.complete:
+        ghost_phase(catalogue, newton_phase(catalogue, starts), starts)
     listed = conclude(catalogue, starts=_STARTS, seed=seed)
     # What the search saw of a degenerate point is in a cluster's hull, whose point is listed instead.
     listed = replace(listed, fixed_points=tuple(point for point in listed.fixed_points if not point.degenerate))
@@ -59,10 +65,11 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
         listed,
         fixed_points=listed.fixed_points + tuple(point for point in degenerate if point is not None),
         complete=whole,
+        ghosts_complete=ghosts is not None and ghosts.complete,
         index_sum=None if len(degenerate) else listed.index_sum,
-        unresolved=tuple(_unresolved(found)),
+        unresolved=tuple(_unresolved(found, ghosts)),
         status=Status.BUDGET if found.status is complete.Stop.BUDGET else Status.FINISHED,
-        cost=replace(listed.cost, boxes=found.boxes),
+        cost=replace(listed.cost, boxes=found.boxes + (0 if ghosts is None else ghosts.boxes)),
         coverage=None if whole else listed.coverage,
     )
 
@@ -73,11 +80,26 @@ def _proof(system: System, x: Array, from_boxes: RootProof) -> RootProof:
     return proof if proof.proved and proof.radius <= from_boxes.unique_radius else from_boxes
 
 
-def _unresolved(found: complete.Found) -> list[Unresolved]:
-    kinds = (
+def _small_circuit(system: System) -> TypeGuard[LatentCircuit]:
+    """Of rank 2 or 3; at rank 4 proving all ghosts may take minutes."""
+    return all_ghosts.serves(system) and system.dim <= _MOST_RANK
+
+
+def _list_ghosts(catalogue: Catalogue, found: all_ghosts.FoundGhosts) -> None:
+    for x in found.x:
+        record = ghost(catalogue.system, x, known=True)
+        if record is not None:  # f is not exactly 0 there
+            catalogue.ghosts.append(record)
+            catalogue.ghost_hits.append(0)
+
+
+def _unresolved(found: complete.Found, ghosts: all_ghosts.FoundGhosts | None) -> list[Unresolved]:
+    kinds = [
         (found.clusters, "near-degenerate: J is singular there as far as float64 tells"),
         (found.unresolved, "budget of boxes"),
-    )
+    ]
+    if ghosts is not None:
+        kinds.append(((ghosts.lower, ghosts.upper), "ghosts there, or double fixed points, could not be decided"))
     return [Unresolved(lower, upper, because) for hulls, because in kinds for lower, upper in zip(*hulls, strict=True)]
 
 

@@ -60,7 +60,8 @@ def descent_phase(catalogue: Catalogue, starts: Array, *, again: bool = False) -
         for x, end in _ends(batch):
             if not (end == End.CONVERGED and (catalogue.add_root(x) or catalogue.add_ghost(x))):
                 catalogue.failures[_REASONS[End(end)]] += 1
-                catalogue.unplaced.append(x)
+                if not again:
+                    catalogue.unplaced.append(x)
         done, size = done + size, 2 * size
     if again:
         catalogue.hits[: len(before[0])], catalogue.failures = before

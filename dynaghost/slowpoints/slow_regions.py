@@ -26,7 +26,7 @@ def slow_groups(system: System, states: Array) -> list[Array]:
     # Gaps between random samples of one set are a few times the typical one, and small beside its extent.
     extent = float(np.linalg.norm(slow - slow.mean(axis=0), axis=1).max())
     pointlike = _POINTLIKE * (1 + float(np.abs(slow).max()))
-    reach = max(8 * float(np.median(distances.min(axis=1))), 0.15 * extent, pointlike)
+    reach = max(8 * float(np.median(distances.min(axis=1))), 0.4 * extent, pointlike)
     number, labels = connected_components(distances <= reach, directed=False)
     return [slow[labels == k] for k in range(number)]
 
