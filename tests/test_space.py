@@ -1,6 +1,7 @@
 """Runs of any dimension with known events: all found, typed right, located, none invented."""
 
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,13 +16,18 @@ from families import (
     listed,
     run,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dynaghost.analysis import analyze
+from dynaghost.checkpoints.run import load_run
+from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.slowpoints.records import Kind
-from dynaghost.systems import LeakyRNN
+from dynaghost.systems import LeakyRNN, RankOneRNN
 from dynaghost.trajectories.branches import Relation
 from dynaghost.trajectories.space_events import space_events
+from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
-from dynaghost.trajectories.story import tell
 
 WAY = 2 / (3 * 3**0.5)
 
@@ -49,8 +55,7 @@ FAMILIES = [
 
 
 def followed(systems, points):
-    stories = [tell(s, p) for s, p in zip(pairwise(systems), pairwise(points), strict=True)]
-    tracks = track_space(range(len(systems)), systems, points, stories)
+    tracks = track_space(range(len(systems)), follow_run(systems, points))
     return tracks, space_events(tracks)
 
 
@@ -69,6 +74,74 @@ def test_every_event_of_a_family_is_found_named_and_located_and_none_is_invented
         assert low <= event.at <= high
         assert np.prod(event.evidence["test"]) < 0
     assert len(tracks.branches) == branches
+    assert not any(segment.lost for branch in tracks.branches for segment in branch.segments)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=[family[0] for family in FAMILIES])
+def test_a_checkpoint_right_at_an_event_hides_nothing_and_doubles_nothing(family):
+    _, base, (first, last), time, ghosts, expected, branches = family
+    values = sorted([first, *(p for _, p in expected), last], reverse=first > last)
+    tracks, events = followed(*run(base, values, dim=2, time=time, ghosts=ghosts))
+    assert [event.kind.value for event in events] == [kind for kind, _ in expected]
+    for event, (_, p) in zip(events, expected, strict=True):
+        at = values[event.before] + event.at * (values[event.after] - values[event.before])
+        assert at == pytest.approx(p, abs=1e-9)
+    assert len(tracks.branches) == branches
+    assert not any(segment.lost for branch in tracks.branches for segment in branch.segments)
+
+
+def test_points_that_a_search_missed_are_added_where_they_are_reached_and_change_no_event():
+    values = [-1.0, -0.7, -0.4, 0.3, 0.6, 0.9]
+    systems, points = run(FOLD, values, dim=5, ghosts=fold_ghosts)
+    poorer = list(points)
+    poorer[1] = replace(points[1], fixed_points=points[1].fixed_points[:1])
+    poorer[4] = replace(points[4], ghosts=())
+    found = follow_run(systems, poorer)
+    assert found.added == 2
+    assert [len(now.points) for now in found.points] == [len(now.points) for now in points]
+    tracks = track_space(range(6), found)
+    assert [event.kind.value for event in space_events(tracks)] == ["saddle_node"]
+    assert len(tracks.branches) == 2
+    kept = follow_run(systems, poorer, rounds=0)
+    assert kept.added == 0
+    lost = [s.lost for branch in track_space(range(6), kept).branches for s in branch.segments if s.lost]
+    assert lost == ["not listed at 1", "not listed at 4"]
+
+
+def test_links_told_before_or_by_several_workers_give_the_same_tracks():
+    systems, points = run(HYSTERESIS, np.linspace(-1, 1.1, 9), dim=6, ghosts=hysteresis_ghosts)
+    first = follow_run(systems, points)
+    with ThreadPoolExecutor(2) as workers:
+        second = follow_run(systems, points, apply=workers.map)
+
+    def never(_, pairs):
+        assert not list(pairs)
+        return ()
+
+    third = follow_run(systems, points, stories=first.stories, apply=never)
+    tracks = [track_space(range(9), one) for one in (first, second, third)]
+    assert [one.branches for one in tracks] == 3 * [tracks[0].branches]
+    assert [[(c.at, c.branches) for c in one.crossings] for one in tracks] == 3 * [
+        [(c.at, c.branches) for c in tracks[0].crossings]
+    ]
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_rank_one_circuits_have_the_events_that_the_complete_tracker_of_the_line_proves(seed):
+    rng = np.random.default_rng(seed)
+    m, n, b = ([rng.normal(size=12) for _ in range(2)] for _ in range(3))
+    weights = [[4 * (1 - s) * u + 4 * s * v for u, v in (m, n, b)] for s in (0.0, 0.3, 0.6, 1.0)]
+    weights = [{"m": m, "n": n / 20, "b": b / 4} for m, n, b in weights]
+    proved = analyze(load_run(weights, leak=0.5))
+    # What is born and dies between two checkpoints cannot be reached from either.
+    seen = {branch.id for branch in proved.branches if any(segment.steps for segment in branch.segments)}
+    expected = [event for event in proved.events if seen.intersection(event.branches)]
+    circuits = [RankOneRNN(one["m"], one["n"], one["b"]).latent() for one in weights]
+    tracks, events = followed(circuits, [find_slow_points(circuit) for circuit in circuits])
+    assert [event.kind.value for event in events] == [event.kind.value for event in expected]
+    assert [event.before for event in events] == [event.before for event in expected]
+    assert [event.at for event in events] == pytest.approx([event.at for event in expected], abs=1e-8)
     assert not any(segment.lost for branch in tracks.branches for segment in branch.segments)
 
 

@@ -58,7 +58,11 @@ class GhostStay:
 
 @dataclass(slots=True)
 class GhostFollowing:
-    """The ghosts of a link. `events` are emergences and dissolutions, numbered from `first_number` on."""
+    """The ghosts of a link.
+
+    `events` are emergences and dissolutions, numbered from `first_number` on; `unlisted` are minima that were reached
+    at a checkpoint and are not listed there.
+    """
 
     line: Line
     listed: tuple[Sequence[Ghost], Sequence[Ghost]]
@@ -66,6 +70,7 @@ class GhostFollowing:
     stays: list[GhostStay] = field(default_factory=list)
     events: list[Happening] = field(default_factory=list)
     lost: dict[Place, str] = field(default_factory=dict)
+    unlisted: list[tuple[int, Array]] = field(default_factory=list)
     taken: set[Place] = field(default_factory=set)
 
 
@@ -212,6 +217,8 @@ def _minimum(following: GhostFollowing, x: Array, start: float, side: int) -> tu
     place = _near(following, side, last.x)
     if place is None and not _is_minimum(following.line, last.x, float(side)):
         return None, start, "it reaches a fixed point, or a saddle of the speed, that was not followed"
+    if place is None:
+        following.unlisted.append((side, last.x))
     return place, float(side), ""
 
 

@@ -21,6 +21,7 @@ from dynaghost.trajectories.stability_changes import Change, Crossing, Fold
 # Distances in s and in x (relative to 1 + |x|) below which two curves are at one place. A branch point is a double
 # zero: x is known to about the square root of the precision in s.
 _SAME_S, _SAME_X = 1e-6, 1e-3
+_DRIVEN = 1e-4  # share of the drive below which a turning is one only together with another curve
 _VANISHES = 1e-3  # share of the cubic coefficient below which a quadratic one is 0 as far as can be told
 
 
@@ -126,7 +127,7 @@ def _turning(
     if partner is not None:
         kind, meeting = HappeningKind.PITCHFORK, [partner.life, *meeting]
         evidence["eigenvalue_test"] = list(partner.test)
-    resolved = partner is not None or not fold.branch_point
+    resolved = partner is not None or fold.driven > _DRIVEN
     if resolved and abs(form.quadratic) <= 1e-6 * abs(form.cubic) and partner is None:
         kind = HappeningKind.CUSP
     return Happening(kind, node.s, bracket, node.x, tuple(meeting), turning.creates, resolved, evidence)

@@ -19,11 +19,15 @@ from dynaghost.trajectories.branches import Branch, Labels, Relation, Segment
 from dynaghost.trajectories.happenings import Happening, HappeningKind
 from dynaghost.trajectories.pair_curves import follow_pair, same_pair
 from dynaghost.trajectories.space_link import Place
+from dynaghost.trajectories.space_run import Followed
+from dynaghost.trajectories.stops import ASIDE, Stop
 from dynaghost.trajectories.story import Story
 from dynaghost.trajectories.straight import Line
 
 _FAINT = 0.01  # passage time (τ) below which a pair is too far from the axis to be followed further
 NOT_LISTED = "not listed"
+# Between the stations on both sides of a checkpoint that is right at a bifurcation, these are at the checkpoint.
+_ZEROS = (HappeningKind.SADDLE_NODE, HappeningKind.PITCHFORK, HappeningKind.TRANSCRITICAL, HappeningKind.CUSP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,31 +120,26 @@ def principal_axis(points: Sequence[SlowPoints], dim: int) -> Axis:
     return Axis(mean, direction * (1 if direction[np.argmax(np.abs(direction))] > 0 else -1))
 
 
-def track_space(
-    steps: Sequence[int], systems: Sequence[System], points: Sequence[SlowPoints], stories: Sequence[Story]
-) -> SpaceTracks:
+def track_space(steps: Sequence[int], followed: Followed) -> SpaceTracks:
     """Branches through a run.
 
     Parameters
     ----------
     steps : sequence of int
         Of the checkpoints, increasing.
-    systems : sequence of System
-        Likewise; pairs of dissolved ghosts are followed through them.
-    points : sequence of SlowPoints
-        Likewise.
-    stories : sequence of Story
-        One less: what was followed between each checkpoint and the next.
+    followed : Followed
+        What was followed between each checkpoint and the next.
 
     Returns
     -------
     SpaceTracks
     """
-    tracker = _Tracker(list(steps), list(points), principal_axis(points, systems[0].dim))
-    tracker.begin()
-    for index, (story, pair) in enumerate(zip(stories, pairwise(systems), strict=True)):
-        tracker.follow(index, story)
-        tracker.follow_hidden(Line(*pair))
+    stops = followed.stops
+    tracker = _Tracker(list(steps), list(followed.points), principal_axis(followed.points, stops[0].system.dim))
+    tracker.begin(stops[0])
+    for pair, story in zip(pairwise(stops), followed.stories, strict=True):
+        tracker.follow(pair, story)
+        tracker.follow_hidden(Line(pair[0].system, pair[1].system))
     return tracker.result()
 
 
@@ -161,7 +160,7 @@ class _Passage:
 
 
 class _Tracker:
-    """The state of following: which branch each listed point is on, at the checkpoint reached."""
+    """The state of following: `here` are the branches of the points of the station reached."""
 
     def __init__(self, steps: list[int], points: list[SlowPoints], axis: Axis) -> None:
         self.steps, self.points, self.axis = steps, points, axis
@@ -169,15 +168,21 @@ class _Tracker:
         self.open: dict[int, Segment] = {}
         self.crossings: list[SpaceCrossing] = []
         self.labels: list[Labels] = []
+        self.here = Labels((), ())
+        self.span = (0, 0.0, 1.0)
         self.hidden: list[_Hidden] = []
         self.waiting: list[_Hidden] = []
         self.next_id = 0
 
-    def begin(self) -> None:
-        self._arrive({}, {})
+    def begin(self, first: Stop) -> None:
+        self._arrive(first, {}, {})
+        if first.side:
+            self._name_critical(first.checkpoint, [first])
 
-    def follow(self, index: int, story: Story) -> None:
-        """One link, its happenings in their order."""
+    def follow(self, pair: tuple[Stop, Stop], story: Story) -> None:
+        """From one station to the next, the happenings in their order."""
+        first, second = pair
+        self.span = _span(first, second)
         passage = _Passage()
         for i, stay in enumerate(story.stays):
             if not isinstance(stay.low, int):
@@ -186,13 +191,18 @@ class _Tracker:
             if not isinstance(ghost.low, int):
                 passage.ghosts[i] = self._from_checkpoint(ghost.low, Kind.GHOST, ghost.pair[0])
         for number, happening in enumerate(story.happenings):
-            self._happen(index, number, happening, story, passage)
-        self._lose(story)
-        self._end(story, passage)
+            self._happen(number, happening, story, passage)
+        self._lose(pair, story)
+        before = self.here
+        self._end(second, story, passage)
+        if first.side == -1:
+            self._name_critical(first.checkpoint, [first, second], before)
+        elif second.side == -1 and second.checkpoint == len(self.steps) - 1:
+            self._name_critical(second.checkpoint, [second])
 
     def _from_checkpoint(self, low: Place | None, kind: Kind, z: Array | None) -> int:
         if low is not None:
-            labels = self.labels[-1]
+            labels = self.here
             return (labels.roots if kind is Kind.FIXED_POINT else labels.ghosts)[low.index]
         branch = self._returned(z)
         if branch is None or branch in self.open:
@@ -208,7 +218,7 @@ class _Tracker:
         self.hidden.remove(same[-1])
         return same[-1].branch
 
-    def _happen(self, index: int, number: int, happening: Happening, story: Story, passage: _Passage) -> None:
+    def _happen(self, number: int, happening: Happening, story: Story, passage: _Passage) -> None:
         event = len(self.crossings)
         ghost = happening.kind in (HappeningKind.GHOST_EMERGENCE, HappeningKind.GHOST_DISSOLUTION)
         if ghost:
@@ -219,12 +229,17 @@ class _Tracker:
             self._split(event, number, happening, story, passage)
         names = passage.ghosts if ghost else passage.stays
         branches = tuple(names[i] for i in happening.lives)
+        link, low, high = self.span
+        before, after, at = (min(low + s * (high - low), 1.0) for s in (*happening.bracket, happening.s))
+        if high > 1 and happening.kind in _ZEROS:
+            before, after, at = low, 1.0, 1.0
         self.crossings.append(
             SpaceCrossing(
                 happening.kind,
-                index,
-                *happening.bracket,
-                happening.s,
+                link,
+                before,
+                after,
+                at,
                 self.axis.of(happening.x),
                 happening.x,
                 branches,
@@ -282,52 +297,75 @@ class _Tracker:
         self._open(branch, Kind.FIXED_POINT, (event, Relation.BIRTH))
         return branch
 
-    def _lose(self, story: Story) -> None:
-        """Close the branches of what could not be followed from the checkpoint before."""
-        here, labels = self.steps[len(self.labels) - 1], self.labels[-1]
-        ends = [(labels.roots, story.lost), (labels.ghosts, story.lost_ghosts)]
+    def _lose(self, pair: tuple[Stop, Stop], story: Story) -> None:
+        """Close the branches of what could not be followed from the station before."""
+        steps = [self.steps[stop.checkpoint] for stop in pair]
+        ends = [(self.here.roots, story.lost), (self.here.ghosts, story.lost_ghosts)]
         for names, lost in ends:
             for place, because in lost:
                 if place.side == 0 and names[place.index] in self.open:
-                    self.open.pop(names[place.index]).lost = self._told(because, here)
+                    told = f"between {steps[0]} and {steps[1]}: {because}; save more often there"
+                    self.open.pop(names[place.index]).lost = told
 
-    def _told(self, because: str, before: int) -> str:
-        after = self.steps[len(self.labels)]
-        return f"between {before} and {after}: {because}; save more often there"
-
-    def _end(self, story: Story, passage: _Passage) -> None:
-        """Enter the next checkpoint."""
-        roots = self._arrived([stay.high for stay in story.stays], passage.stays)
-        ghosts = self._arrived([stay.high for stay in story.ghost_stays], passage.ghosts)
+    def _end(self, second: Stop, story: Story, passage: _Passage) -> None:
+        """Enter the next station."""
+        after = self.steps[second.checkpoint]
+        roots = self._arrived(after, [stay.high for stay in story.stays], passage.stays)
+        ghosts = self._arrived(after, [stay.high for stay in story.ghost_stays], passage.ghosts)
         self.waiting = [
             _Hidden(passage.ghosts[i], stay.pair[1])
             for i, stay in enumerate(story.ghost_stays)
             if stay.pair[1] is not None and not isinstance(stay.high, Place) and passage.ghosts[i] not in self.open
         ]
-        self._arrive(roots, ghosts)
+        self._arrive(second, roots, ghosts)
 
-    def _arrived(self, ends: Sequence[Place | int | None], names: dict[int, int]) -> dict[int, int]:
-        """Index at the checkpoint after the link → branch; what is not listed there is closed."""
-        after = self.steps[len(self.labels)]
+    def _arrived(self, after: int, ends: Sequence[Place | int | None], names: dict[int, int]) -> dict[int, int]:
+        """Index at the station after the link → branch; what is not listed there is closed."""
         for i, end in enumerate(ends):
             if end is None and names[i] in self.open:
                 self.open.pop(names[i]).lost = f"{NOT_LISTED} at {after}"
         return {end.index: names[i] for i, end in enumerate(ends) if isinstance(end, Place)}
 
-    def _arrive(self, roots: dict[int, int], ghosts: dict[int, int]) -> None:
-        """Label the points of a checkpoint; those that nothing reached begin a branch."""
-        step, now = self.steps[len(self.labels)], self.points[len(self.labels)]
-        found = self._label(step, Kind.FIXED_POINT, [point.x for point in now.fixed_points], roots)
-        self.labels.append(Labels(found, self._label(step, Kind.GHOST, [ghost.x for ghost in now.ghosts], ghosts)))
+    def _arrive(self, stop: Stop, roots: dict[int, int], ghosts: dict[int, int]) -> None:
+        """Label the points of a station; those that nothing reached begin a branch."""
+        listed = stop.points
+        found = self._label(stop, Kind.FIXED_POINT, [point.x for point in listed.fixed_points], roots)
+        self.here = Labels(found, self._label(stop, Kind.GHOST, [one.x for one in listed.ghosts], ghosts))
+        if not stop.side:
+            self.labels.append(self.here)
 
-    def _label(self, step: int, kind: Kind, states: list[Array], names: dict[int, int]) -> tuple[int, ...]:
+    def _label(self, stop: Stop, kind: Kind, states: list[Array], names: dict[int, int]) -> tuple[int, ...]:
         for i, x in enumerate(states):
             if i not in names:
                 names[i] = self._new()
                 self._open(names[i], kind, None)
-            self.open[names[i]].steps.append(step)
-            self.open[names[i]].x.append(self.axis.of(x))
+            if not stop.side:
+                self.open[names[i]].steps.append(self.steps[stop.checkpoint])
+                self.open[names[i]].x.append(self.axis.of(x))
         return tuple(names[i] for i in range(len(states)))
+
+    def _name_critical(self, e: int, beside: list[Stop], before: Labels | None = None) -> None:
+        """Each point of a checkpoint that is right at a bifurcation is on the branch that is nearest just beside it."""
+        labels = [self.here] if before is None else [before, self.here]
+        taken: set[int] = set()
+        named: dict[Kind, list[int]] = {Kind.FIXED_POINT: [], Kind.GHOST: []}
+        near = [
+            (point.kind, point.x, branch)
+            for stop, label in zip(beside, labels, strict=True)
+            for point, branch in zip(stop.points.points, label.roots + label.ghosts, strict=True)
+        ]
+        for point in self.points[e].points:
+            found = [(float(np.linalg.norm(x - point.x)), b) for k, x, b in near if k is point.kind and b not in taken]
+            branch = min(found)[1] if found else self._new()
+            if not found:
+                self._open(branch, point.kind, None)
+                self.open.pop(branch).lost = f"seen only at {self.steps[e]}, which is right at a bifurcation"
+            taken.add(branch)
+            named[point.kind].append(branch)
+            segment = next(s for s in reversed(self.segments) if (s.branch, s.kind) == (branch, point.kind))
+            segment.steps.append(self.steps[e])
+            segment.x.append(self.axis.of(point.x))
+        self.labels.append(Labels(tuple(named[Kind.FIXED_POINT]), tuple(named[Kind.GHOST])))
 
     def follow_hidden(self, line: Line) -> None:
         """Pairs whose ghosts dissolved earlier, across a link, until they are faint or lost; then the new ones."""
@@ -352,6 +390,13 @@ class _Tracker:
 
     def _close(self, branch: int, died: tuple[int, Relation]) -> None:
         self.open.pop(branch).died = died
+
+
+def _span(first: Stop, second: Stop) -> tuple[int, float, float]:
+    """The link between two checkpoints that two stations are on, and where on it they are."""
+    if first.checkpoint == second.checkpoint:
+        return first.checkpoint - 1, 1 - ASIDE, 1 + ASIDE
+    return first.checkpoint, ASIDE * first.side, 1 + ASIDE * second.side
 
 
 def _faint(system: System, z: Array) -> bool:

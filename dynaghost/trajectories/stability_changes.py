@@ -61,14 +61,26 @@ class Change:
 class Fold:
     """A turning with its normal form.
 
-    `branch_point`: s turns although f is not driven through it, w·∂f/∂s = 0: another curve passes there. `others`: the
-    unstable directions apart from the critical one.
+    Attributes
+    ----------
+    turning : Turning
+    form : SimpleZero
+    driven : float
+        |w·∂f/∂s| as a share of |w|·|∂f/∂s| on the curve about it. 0 where s turns although f is not driven through it:
+        another curve passes there.
+    others : int
+        Unstable directions apart from the critical one.
     """
 
     turning: Turning
     form: SimpleZero
-    branch_point: bool
+    driven: float
     others: int
+
+    @property
+    def branch_point(self) -> bool:
+        """Whether another curve may pass: the place is known to a cube root of the precision, and so is `driven`."""
+        return self.driven < 1e-2
 
 
 def fold(equation: FixedPoints, turning: Turning) -> Fold:
@@ -81,7 +93,7 @@ def fold(equation: FixedPoints, turning: Turning) -> Fold:
     scale = max([*beside, float(np.linalg.norm(by_s))]) * float(np.linalg.norm(form.w))
     values = spectrum_at(system, x).eigenvalues
     rest = np.delete(values, int(np.argmin(np.abs(values))))
-    return Fold(turning, form, abs(form.drive) < 1e-3 * scale, spectrum(system, rest).unstable)
+    return Fold(turning, form, abs(form.drive) / max(scale, 1e-300), spectrum(system, rest).unstable)
 
 
 class _Stability:

@@ -45,8 +45,8 @@ class Story:
         By increasing s; `lives` index `stays`, or `ghost_stays` where ghosts emerge and dissolve.
     lost, lost_ghosts : tuple of (Place, str)
         Listed points that could not be followed, and why.
-    unlisted : tuple of (int, ndarray)
-        Fixed points that were reached at a checkpoint (0 before, 1 after) and are not listed there.
+    unlisted, unlisted_ghosts : tuple of (int, ndarray)
+        Slow points that were reached at a checkpoint (0 before, 1 after) and are not listed there.
     """
 
     stays: tuple[Stay, ...]
@@ -55,6 +55,7 @@ class Story:
     lost: tuple[tuple[Place, str], ...]
     lost_ghosts: tuple[tuple[Place, str], ...]
     unlisted: tuple[tuple[int, Array], ...]
+    unlisted_ghosts: tuple[tuple[int, Array], ...]
 
 
 def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], *, attempts: int = 4) -> Story:
@@ -98,7 +99,7 @@ def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], 
     saddle_nodes = [(k, one) for k, one in enumerate(folds) if events[k].kind is HappeningKind.SADDLE_NODE]
     ghosts = follow_ghosts(line, points[0].ghosts, points[1].ghosts, saddle_nodes, len(events))
     events += ghosts.events
-    order = sorted(range(len(events)), key=lambda i: events[i].s)
+    order = sorted(range(len(events)), key=lambda i: _rank(events, i, pieces))
     numbers = {old: new for new, old in enumerate(order)}
     stays = tuple(_stay(piece, count, numbers) for piece, count in zip(pieces, unstable, strict=True))
     return Story(
@@ -108,7 +109,19 @@ def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], 
         _sorted(following.lost),
         _sorted(ghosts.lost),
         tuple(_unlisted(pieces)),
+        tuple(ghosts.unlisted),
     )
+
+
+def _rank(events: list[Happening], i: int, pieces: list[Life]) -> tuple[float, int]:
+    """By s; what happens to a fixed point comes after its birth and before its death, however s was rounded."""
+    event = events[i]
+    if event.creates is not None:
+        return event.s, 0 if event.creates else 2
+    lives = [pieces[k] for k in event.lives]
+    low = max([events[life.low].s for life in lives if isinstance(life.low, int)], default=0.0)
+    high = min([events[life.high].s for life in lives if isinstance(life.high, int)], default=1.0)
+    return min(max(event.s, low), high), 1
 
 
 def _end(end: Place | int | None, numbers: dict[int, int]) -> Place | int | None:
