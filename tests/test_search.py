@@ -93,9 +93,17 @@ def test_lines_and_newton_agree_on_a_larger_network():
 
 
 def test_a_budget_that_is_too_small_leaves_the_methods_apart():
-    points = dg.find_slow_points(network(20, 6.5, 1), budget=1000)
-    assert points.coverage.agree is False
+    points = dg.find_slow_points(network(32, 6.5, 1), budget=1000)
+    assert (points.coverage.agree, points.status) == (False, "budget of evaluations")
     assert points.cost.evaluations >= 1000
+
+
+def test_what_the_boxes_leave_is_hunted():
+    points = dg.find_slow_points(network(14, 3.0, 5), budget=20)
+    assert (points.complete, points.status) == (False, "budget of boxes")
+    assert any(part.because == "budget of boxes" for part in points.unresolved)
+    assert points.coverage.lines > 0
+    assert len(points.fixed_points) == len(dg.find_slow_points(network(14, 3.0, 5)).fixed_points)
 
 
 def test_the_same_seed_gives_the_same_answer_with_any_number_of_threads():
@@ -127,7 +135,7 @@ def test_a_line_attractor_is_a_slow_region_and_no_fixed_point():
     (region,) = points.slow_regions
     assert (points.fixed_points, points.ghosts, region.dimension) == ((), (), 1)
     assert len(region.states) > 40
-    assert region.speeds.max() < 1e-12
+    assert region.speeds.max() < 1e-10
     assert region.states[:, 0].min() > 0
 
 

@@ -11,7 +11,7 @@ from dynaghost.slowpoints.newton import descend
 from dynaghost.slowpoints.newton_kantorovich import RootProof, prove_root
 from dynaghost.slowpoints.pointwise import degenerate_point, ghost
 from dynaghost.slowpoints.records import FixedPoint, SlowPoints, Status, Unresolved
-from dynaghost.slowpoints.search import ghost_phase, newton_phase
+from dynaghost.slowpoints.search import ghost_phase, hunt_into, newton_phase
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import LatentCircuit
@@ -29,7 +29,7 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     seed : int
         Of the starts of the search for ghosts.
     budget : int
-        Most boxes.
+        Most boxes; where they do not suffice, what `search.hunt` finds is listed too.
 
     Returns
     -------
@@ -53,10 +53,14 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     ghosts = all_ghosts.find_all_ghosts(system, budget=budget) if _small_circuit(system) else None
     if ghosts is not None:
         _list_ghosts(catalogue, ghosts)
-    starts = random_starts(system, _STARTS, seed)
-    if ghosts is None or not ghosts.complete:
-        ghost_phase(catalogue, newton_phase(catalogue, starts), starts)
-    listed = conclude(catalogue, starts=_STARTS, seed=seed)
+    starts, lines = 0, 0
+    if found.status is complete.Stop.BUDGET:
+        starts, lines = hunt_into(catalogue, seed=seed, budget=None)
+    elif ghosts is None or not ghosts.complete:
+        starts = _STARTS
+        states = random_starts(system, _STARTS, seed)
+        ghost_phase(catalogue, newton_phase(catalogue, states), states)
+    listed = conclude(catalogue, starts=starts, lines=lines, seed=seed)
     # What the search saw of a degenerate point is in a cluster's hull, whose point is listed instead.
     listed = replace(listed, fixed_points=tuple(point for point in listed.fixed_points if not point.degenerate))
     degenerate = tuple(_degenerate(system, *hull) for hull in zip(*found.clusters, strict=True))
@@ -68,7 +72,7 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
         ghosts_complete=ghosts is not None and ghosts.complete,
         index_sum=None if len(degenerate) else listed.index_sum,
         unresolved=tuple(_unresolved(found, ghosts)),
-        status=Status.BUDGET if found.status is complete.Stop.BUDGET else Status.FINISHED,
+        status=Status.BOXES if found.status is complete.Stop.BUDGET else Status.FINISHED,
         cost=replace(listed.cost, boxes=found.boxes + (0 if ghosts is None else ghosts.boxes)),
         coverage=None if whole else listed.coverage,
     )

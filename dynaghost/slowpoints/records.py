@@ -45,6 +45,7 @@ class Status(StrEnum):
     FINISHED = "finished"
     PRECISION = "precision limit"
     BUDGET = "budget of evaluations"
+    BOXES = "budget of boxes"
 
 
 @dataclass(frozen=True, slots=True)

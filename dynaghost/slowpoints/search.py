@@ -6,12 +6,13 @@ the kinetic energy with its exact Hessian, which converges quadratically at ghos
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from dynaghost.slowpoints.catalogue import LINES, NEWTON, Catalogue, agreeing, conclude
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
-from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.slowpoints.records import SlowPoints, Status
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.slowpoints.tracking import (
     far_end,
@@ -167,11 +168,19 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
     >>> len(points.fixed_points), points.coverage.agree, points.coverage.unseen
     (9, True, 0.0)
     """
+    catalogue = Catalogue(system)
+    starts, lines = hunt_into(catalogue, seed=seed, budget=budget)
+    points = conclude(catalogue, starts=starts, lines=lines, seed=seed)
+    return replace(points, status=Status.FINISHED if agreeing(catalogue) else Status.BUDGET)
+
+
+def hunt_into(catalogue: Catalogue, *, seed: int, budget: int | None) -> tuple[int, int]:
+    """`hunt` that goes on from what is known; how many starts and lines it took."""
+    system = catalogue.system
     most = int(40_000 * min(1.0, (32 / system.dim) ** 3)) if budget is None else budget
-    rng, catalogue, lines, starts = np.random.default_rng(seed), Catalogue(system), 0, np.empty((0, system.dim))
+    rng, lines, starts = np.random.default_rng(seed), 0, np.empty((0, system.dim))
     open_ends, spent = [starts], [0, 0]
-    agree = False
-    while sum(spent) < most and not agree:
+    while sum(spent) < most and not (lines and agreeing(catalogue)):
         fresh = random_starts(system, _STARTS_A_TURN, int(rng.integers(2**62)))
         starts = np.concatenate([starts, fresh])
         before = catalogue.evaluations
@@ -184,6 +193,5 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
                 break
             lines += followed
             spent[LINES] += catalogue.evaluations - before
-        agree = agreeing(catalogue)
     ghost_phase(catalogue, np.concatenate(open_ends), starts)
-    return conclude(catalogue, starts=len(starts), lines=lines, seed=seed)
+    return len(starts), lines

@@ -1,0 +1,133 @@
+"""The search in n dimensions against scipy.optimize.root and Adam on q, from the same starts, in one run.
+
+    OPENBLAS_NUM_THREADS=1 python tests/benchmarks/bench_search.py [--hunt SECONDS]
+
+Every table says which network; times are the best of three in processor seconds, compilation excluded. A root counts if
+|f| < 1e-9, and two are one if they are nearer than 1e-6 (for the baselines, which prove nothing).
+"""
+
+import sys
+import time
+
+import numpy as np
+from scipy.optimize import root
+
+import dynaghost as dg
+from dynaghost.slowpoints.catalogue import Catalogue
+from dynaghost.slowpoints.newton import newton
+from dynaghost.slowpoints.search import hunt, line_phase, newton_phase, search
+from dynaghost.slowpoints.starts import random_starts
+
+
+def network(n, gain, seed=0):
+    rng = np.random.default_rng(seed)
+    return dg.LeakyRNN(rng.normal(size=(n, n)) * gain / np.sqrt(n), 0.1 * rng.normal(size=n))
+
+
+def best(function, times=3):
+    least = np.inf
+    for _ in range(times):
+        start = time.process_time()
+        result = function()
+        least = min(least, time.process_time() - start)
+    return result, least
+
+
+def distinct(system, states):
+    kept = []
+    for x in states:
+        if np.linalg.norm(system.f(x)) < 1e-9 and not any(np.linalg.norm(x - y) < 1e-6 for y in kept):
+            kept.append(x)
+    return kept
+
+
+def by_scipy(system, starts):
+    return distinct(system, [root(system.f, x, jac=system.jacobian, tol=1e-12).x for x in starts])
+
+
+def by_adam(system, starts, steps=3000):
+    """The common recipe: Adam on q in torch, all starts at once; ends with |f| < 1e-9 after it are rare."""
+    import torch
+
+    torch.set_num_threads(1)
+    W, b = torch.tensor(system.W), torch.tensor(system.b)
+    x = torch.tensor(starts, requires_grad=True)
+    optimizer = torch.optim.Adam([x], lr=1e-2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        q = 0.5 * ((torch.tanh(x @ W.T + b) - x) ** 2).sum()
+        q.backward()
+        optimizer.step()
+    return x.detach().numpy()
+
+
+def table_of_speed():
+    print("starts of one network: fixed points and ghosts with certificates")
+    for n, number, gain in (
+        (16, 1024, 1.5),
+        (16, 1024, 2.5),
+        (32, 256, 1.5),
+        (64, 256, 1.5),
+        (128, 64, 1.2),
+        (128, 256, 0.9),
+        (128, 256, 1.2),
+    ):
+        system = network(n, gain)
+        starts = random_starts(system, number, 0)
+        points, seconds = best(lambda s=system, x=starts: search(s, x))
+        others, scipy_seconds = best(lambda s=system, x=starts: by_scipy(s, x), 1)
+        print(
+            f"  n={n:4d} starts={number:5d} gain={gain}: {seconds:7.3f} s, {len(points.fixed_points)} fixed points, "
+            f"{len(points.ghosts)} ghosts, {points.undecided} undecided; scipy.optimize.root {scipy_seconds:7.3f} s, "
+            f"{len(others)} roots"
+        )
+    system = network(16, 1.5)
+    starts = random_starts(system, 256, 0)
+    ends, seconds = best(lambda: by_adam(system, starts), 1)
+    print(
+        f"  n=16 starts=256, Adam on q, 3000 steps: {seconds:.2f} s, {len(distinct(system, ends))} ends with |f| < 1e-9"
+    )
+
+
+def until(seconds, step):
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        step()
+
+
+def table_of_finding(seconds):
+    print(f"roots found in {seconds} s of processor time")
+    for n, gain, seed in ((32, 6.5, 0), (32, 6.5, 1), (64, 2.5, 0), (64, 2.5, 1)):
+        system, rng = network(n, gain, seed), np.random.default_rng(0)
+        ours, lines, kept, ends = Catalogue(system), Catalogue(system), [], []
+
+        def both(c=ours, s=system, rng=rng):
+            newton_phase(c, random_starts(s, 64, int(rng.integers(2**62))))
+            line_phase(c, 16, rng)
+
+        def scipy(s=system, rng=rng, kept=kept):
+            kept += by_scipy(s, random_starts(s, 8, int(rng.integers(2**62))))
+
+        def plain(s=system, rng=rng, ends=ends):
+            x = random_starts(s, 64, int(rng.integers(2**62)))
+            for _ in range(40):
+                x = x - np.linalg.solve(s.jacobian(x), s.f(x)[..., None])[..., 0]
+            ends += list(x[np.linalg.norm(s.f(x), axis=1) < 1e-9])
+
+        until(seconds, both)
+        until(seconds, lambda c=lines, rng=rng: line_phase(c, 16, rng))
+        until(seconds, scipy)
+        until(seconds, plain)
+        print(
+            f"  n={n} gain={gain} seed={seed}: both {len(ours.roots)}, lines alone {len(lines.roots)}, "
+            f"scipy.optimize.root {len(distinct(system, kept))}, plain Newton {len(distinct(system, ends))}"
+        )
+
+
+if __name__ == "__main__":
+    newton(network(3, 1.0), np.zeros((1, 3)))
+    search(network(5, 3.0), random_starts(network(5, 3.0), 64, 0))
+    hunt(network(5, 3.0), budget=2000)
+    table_of_speed()
+    if "--hunt" in sys.argv:
+        table_of_finding(float(sys.argv[sys.argv.index("--hunt") + 1]))
