@@ -550,6 +550,8 @@ def test_an_option_of_training_reaches_the_trainer(dynaghost, tmp_path, options)
         (("delayed-activation", "--lr", "0.1", "--epochs", "2", "--steps", "3"), "steps must be more than"),
         (("delayed-activation", "--lr", "0.1", "--epochs", "2", "--noise-seed", "3"), "--noise-seed"),
         (("match-to-sample", "--lr", "0.1", "--epochs", "2", "--x0", "1"), "--x0.*match-to-sample"),
+        (("match-to-sample", "--lr", "0.1", "--epochs", "2", "--save-at", f"0:{10**15}:1"), "--save-at.*at most"),
+        (("match-to-sample", "--lr", "0.1", "--epochs", "2", "--units", str(2**70)), "--units.*got 1180591"),
         (("match-to-sample", "--lr", "0.1", "--epochs", "2", "--leak", "2"), "--leak.*at most 1, got 2"),
     ],
 )
@@ -558,6 +560,25 @@ def test_training_that_makes_no_sense_is_wrong_usage(dynaghost, tmp_path, argume
     assert (status, out) == (2, "")
     assert re.search(named, " ".join(err.split()))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("train", "delayed-activation", "--seed", "1", "--lr", "1e308", "--epochs", "9"), "learning_rate .--lr"),
+        (("train", "delayed-activation", "--seed", "1", "--lr", "1", "--epochs", "9", "--units", 10**13), "units"),
+        (("train", "match-to-sample", "--seed", "1", "--lr", "1", "--epochs", "9", "--repeats", 10**13), "memory"),
+        (("train", "match-to-sample", "--seed", "1", "--schedule", "9x1@1"), "schedule.*CueLowRankNetwork"),
+        (("sweep", "--lr", "1", "--epochs", 10**16, "--seeds", "1"), "memory"),
+        (("analyze", DATA / "fig3b_stuck", "--pattern", "**x"), "pattern .--pattern.*'[*][*]x'"),
+        (("analyze", DATA / "fig3b_stuck", "--pattern", "/etc/*"), "pattern .--pattern.*'/etc/[*]'"),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_done_ends_with_1_and_one_line(dynaghost, tmp_path, arguments, named):
+    status, out, err = dynaghost(*arguments, "--out", tmp_path / "run")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert re.match(f"error: .*{named}", err)
 
 
 def test_a_sweep_of_trained_readouts_with_checkpoints(dynaghost, tmp_path):

@@ -87,6 +87,12 @@ def test_nonsensical_options_are_refused_before_a_folder_is_touched(tmp_path, op
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_that_diverges_at_once_is_a_row(tmp_path):
+    found = sweep(Grid(seeds=[1], learning_rates=[1e300]), out=tmp_path, epochs=4, units=UNITS)
+    (row,) = found.rows
+    assert (row.diverged, row.drops, row.fall_begin, math.isnan(row.final_loss)) == (True, 0, None, True)
+
+
 def test_a_row_says_what_training_alone_gives(whole):
     for row in whole.rows:
         task = DelayedActivation(confidence=row.confidence)

@@ -133,7 +133,7 @@ def gather(source: Source, pattern: str | None) -> Files:
 def _in_folder(folder: Path, pattern: str | None) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Checkpoint files below a folder, by their names inside it, and notes on others."""
     found, notes = {}, []
-    for path in sorted(folder.glob(pattern) if pattern else folder.rglob("*")):
+    for path in _below(folder, pattern):
         name = path.relative_to(folder).as_posix()
         if not path.is_file() or name.startswith(".") or "/." in name or path.name in tables.NAMES:
             continue
@@ -146,6 +146,15 @@ def _in_folder(folder: Path, pattern: str | None) -> tuple[dict[str, Path], tupl
         what = f"files like {pattern!r}" if pattern else "checkpoints (.pt, .pth, .ckpt, .npz, .safetensors)"
         raise CheckpointError(f"{folder}: expected {what}, got none")
     return found, tuple(notes)
+
+
+def _below(folder: Path, pattern: str | None) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern or "**/*"))
+    except (ValueError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"pattern (--pattern): expected one inside {folder}, such as 'seed3/*.pt', got {pattern!r} ({error})"
+        ) from error
 
 
 def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, listed: bool = False) -> Files:

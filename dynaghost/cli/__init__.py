@@ -32,6 +32,9 @@ def main() -> None:
     except DynaghostError as error:
         click.echo(f"error: {error}", err=True)
         status = 1
+    except MemoryError as error:
+        click.echo(f"error: expected sizes that fit into this machine's memory, got more ({error})", err=True)
+        status = 1
     except click.ClickException as error:
         error.show()
         status = error.exit_code

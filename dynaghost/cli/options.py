@@ -9,7 +9,7 @@ import click
 
 
 class Whole(click.ParamType):
-    """A whole number of at least `least`."""
+    """A whole number of at least `least`, and of at most what an array index or a seed can be."""
 
     name = "n"
 
@@ -21,7 +21,7 @@ class Whole(click.ParamType):
             number = int(value)
         except ValueError:
             number = self.least - 1
-        if number < self.least:
+        if not self.least <= number < 2**63:
             self.fail(f"expected a whole number of at least {self.least}, got {value}", param, ctx)
         return number
 

@@ -204,7 +204,7 @@ def _judged(course: _Course, settings: Settings) -> Row:
     epochs, loss = np.arange(settings.epochs + 1), course.loss
     drops = loss_drops(epochs, loss)
     silent = stagnation(epochs, loss, course.gradient_norm)
-    least = int(np.nanargmin(loss))
+    least = 0 if np.isnan(loss).all() else int(np.nanargmin(loss))
     swings = sum(one.after - one.before for one in oscillations(epochs, loss))
     wrong = is_wrong(outputs(course.network, task), task)
     stuck = silent is not None and wrong

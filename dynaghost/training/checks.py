@@ -43,12 +43,12 @@ def check_shapes(weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[i
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a negative seed.
+    """Refuse a negative seed, and one that generators do not take.
 
     Raises
     ------
     DynaghostError
         If it is one.
     """
-    if seed < 0:
-        raise DynaghostError(f"seed must not be negative, got {seed}")
+    if not 0 <= seed < 2**63:
+        raise DynaghostError(f"seed must not be negative, and below 2⁶³, got {seed}")

@@ -12,7 +12,8 @@ import numpy as np
 
 from dynaghost.errors import DynaghostError
 from dynaghost.training.arrays import FullRankArrays, LowRankArrays, padded_rows
-from dynaghost.training.checks import check_seed, check_shapes, check_units
+from dynaghost.training.checks import check_shapes, check_units
+from dynaghost.training.draws import Draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +192,11 @@ def initial_cue_low_rank(*, rank: int = 2, units: int = 100, inputs: int = 1, se
     >>> initial_cue_low_rank(seed=1).S_r.shape
     (2, 100)
     """
-    _check(seed, rank=rank, units=units, inputs=inputs)
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    left = _double(torch.randn(units, rank, generator=generator) / math.sqrt(units))
-    right = _double(torch.randn(rank, units, generator=generator))
-    W_in, b, w_out, b_out = _linear(generator, inputs, units) + _linear(generator, rank, 1)
+    _check(rank=rank, units=units, inputs=inputs)
+    draws = Draws(seed)
+    left = draws.normal((units, rank), divided_by=math.sqrt(units))
+    right = draws.normal((rank, units), divided_by=1.0)
+    W_in, b, w_out, b_out = _linear(draws, inputs, units) + _linear(draws, rank, 1)
     return CueLowRankNetwork(S_l=left, S_r=right, W_in=W_in, b=b, w_out=w_out, b_out=b_out)
 
 
@@ -226,33 +225,22 @@ def initial_cue_full_rank(*, units: int = 100, inputs: int = 1, seed: int) -> Cu
     >>> initial_cue_full_rank(seed=1).W_rec.shape
     (100, 100)
     """
-    _check(seed, units=units, inputs=inputs)
-    import torch
-
-    generator = torch.Generator().manual_seed(seed)
-    W_rec = _double(torch.randn(units, units, generator=generator) / math.sqrt(units))
-    W_in, b, w_out, b_out = _linear(generator, inputs, units) + _linear(generator, units, 1)
+    _check(units=units, inputs=inputs)
+    draws = Draws(seed)
+    W_rec = draws.normal((units, units), divided_by=math.sqrt(units))
+    W_in, b, w_out, b_out = _linear(draws, inputs, units) + _linear(draws, units, 1)
     return CueFullRankNetwork(W_rec=W_rec, W_in=W_in, b=b, w_out=w_out, b_out=b_out)
 
 
-def _check(seed: int, **sizes: int) -> None:
-    check_seed(seed)
+def _check(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise DynaghostError(f"{name} must be at least 1, got {size}")
 
 
-def _linear(generator, fan_in: int, fan_out: int) -> list[np.ndarray]:
+def _linear(draws: Draws, fan_in: int, fan_out: int) -> list[np.ndarray]:
     """Weight and bias of a torch.nn.Linear before training."""
-    import torch
-
-    bound = 1 / math.sqrt(fan_in)
-    shapes = ((fan_out, fan_in), (fan_out,))
-    return [_double(torch.empty(shape).uniform_(-bound, bound, generator=generator)) for shape in shapes]
-
-
-def _double(tensor) -> np.ndarray:
-    return tensor.double().numpy()
+    return [draws.uniform(shape, 1 / math.sqrt(fan_in)) for shape in ((fan_out, fan_in), (fan_out,))]
 
 
 def cue_low_rank_of(weights: Mapping[str, np.ndarray]) -> CueLowRankNetwork:

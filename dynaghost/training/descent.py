@@ -1,6 +1,7 @@
 """Plain gradient descent in memory, on any network and task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic
 
@@ -138,7 +139,8 @@ def check_schedulable(network: Any) -> None:
     DynaghostError
     """
     if not isinstance(network, RankOneNetwork) or network.confidence is not None:
-        raise DynaghostError("schedule: expected a rank-one network with fixed confidence, got one that trains its own")
+        got = "one that trains its own" if isinstance(network, RankOneNetwork) else type(network).__name__
+        raise DynaghostError(f"schedule: expected a rank-one network with fixed confidence, got {got}")
 
 
 def descend_many(
@@ -236,7 +238,8 @@ def _descend(network: Any, task: Any, rate: float, updates: int, first: int, noi
     for start, stop in _pieces(updates, first, noise is not None or task.trials > 1):
         states, shaken = trials_of(task, network.units, first + start, stop - start, noise)
         _advance(arrays, network.units, task, states, shaken, rate, loss[start:stop], gradient_norm[start:stop])
-    return Descent(network.trained(arrays), loss, gradient_norm)
+    with _diverging(first, updates):
+        return Descent(network.trained(arrays), loss, gradient_norm)
 
 
 def _descend_many(
@@ -258,8 +261,21 @@ def _descend_many(
         kernels.advance(m, n, b, c, trains, units, _trial(task), steps, np.array(rates), shaken, *here)
         loss[:, start:stop], norm[:, start:stop] = here
     own = c.tolist() if trains else [None] * len(networks)
-    made = [RankOneNetwork(m[i, :units], n[i, :units], b[i, :units], own[i]) for i in range(len(networks))]
+    with _diverging(first, updates):
+        made = [RankOneNetwork(m[i, :units], n[i, :units], b[i, :units], own[i]) for i in range(len(networks))]
     return [Descent(*one) for one in zip(made, loss, norm, strict=True)]
+
+
+@contextmanager
+def _diverging(first: int, updates: int) -> Iterator[None]:
+    """Weights that no network can have are told to be what they are: too large a step."""
+    try:
+        yield
+    except DynaghostError as error:
+        raise DynaghostError(
+            f"learning_rate (--lr): expected one at which training stays bounded, got weights that grow to infinity "
+            f"between epochs {first} and {first + updates} ({error})"
+        ) from error
 
 
 def _alike(networks: Sequence[RankOneNetwork], noises: Sequence[Noise] | None) -> tuple[int, bool]:

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 from dynaghost.errors import DynaghostError
 
+# A hundred times the epochs of the longest runs here; more would fill the memory before anything is trained.
+_MOST = 50_000_000
+
 
 def parse_epochs(text: str) -> tuple[int, ...]:
     """Epochs written as `start:stop:step`, `stop` included, or single numbers, separated by commas.
@@ -62,7 +65,10 @@ def _parse_part(part: str, text: str) -> Iterable[int]:
         return numbers
     if len(numbers) == 3 and 0 <= numbers[0] <= numbers[1] and numbers[2] >= 1:
         start, stop, step = numbers
-        return range(start, stop + 1, step)
+        found = range(start, stop + 1, step)
+        if len(found) > _MOST:
+            raise DynaghostError(f"epochs must be at most {_MOST} in all, got {len(found)} in {part!r}")
+        return found
     raise DynaghostError(f"epochs must be like 0:500000:5000,33000 (start:stop:step, stop included), got {text!r}")
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from dynaghost.errors import DynaghostError
+from dynaghost.training.draws import Draws
 
 AnyNetwork = TypeVar("AnyNetwork")
 
@@ -123,13 +124,8 @@ def initial_rank_one(*, units: int = 100, seed: int) -> RankOneNetwork:
     """
     if units < 1:
         raise DynaghostError(f"units must be at least 1, got {units}")
-    if seed < 0:
-        raise DynaghostError(f"seed must not be negative, got {seed}")
-    import torch  # 1.6 s: only who trains pays for it
-
-    # A generator of its own draws what manual_seed would, and leaves the caller's global state alone.
-    generator = torch.Generator().manual_seed(seed)
-    m, n = ((torch.randn(units, generator=generator) / math.sqrt(units)).double().numpy() for _ in range(2))
+    draws = Draws(seed)
+    m, n = (draws.normal((units,), divided_by=math.sqrt(units)) for _ in range(2))
     return RankOneNetwork(m=m, n=n, b=np.zeros(units))
 
 

@@ -77,8 +77,9 @@ class Noise:
 
     def _block(self, index: int, shape: tuple[int, int, int]) -> np.ndarray:
         values = standard_normal(self.seed, index, (BLOCK, *shape))
-        values[:, :, 0] *= self.initial
-        values[:, :, 1:] *= self.process
+        with np.errstate(over="ignore"):  # what becomes infinite is told by who trains with it
+            values[:, :, 0] *= self.initial
+            values[:, :, 1:] *= self.process
         return values
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from dynaghost.errors import DynaghostError
 from dynaghost.training.arrays import FullRankArrays, LowRankArrays, padded_rows
-from dynaghost.training.checks import check_seed, check_shapes, check_units
+from dynaghost.training.checks import check_shapes, check_units
+from dynaghost.training.draws import Draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +201,8 @@ def initial_full_rank(*, units: int = 100, seed: int) -> FullRankNetwork:
 def _normal(shapes: list[tuple[int, ...]], units: int, seed: int) -> list[np.ndarray]:
     if units < 1:
         raise DynaghostError(f"units must be at least 1, got {units}")
-    check_seed(seed)
-    import torch  # 1.6 s: only who trains pays for it
-
-    generator = torch.Generator().manual_seed(seed)
-    return [(torch.randn(shape, generator=generator) / math.sqrt(units)).double().numpy() for shape in shapes]
+    draws = Draws(seed)
+    return [draws.normal(shape, divided_by=math.sqrt(units)) for shape in shapes]
 
 
 def low_rank_of(weights: Mapping[str, np.ndarray]) -> LowRankNetwork:
