@@ -432,7 +432,11 @@ def test_arguments_beat_run_json_and_say_so(tmp_path):
         json.dumps({"schema": 1, "axis": "day"}),
         json.dumps({"schema": 1, "system": []}),
         json.dumps({"schema": 1, "system": {"leak": "half"}}),
+        json.dumps({"schema": 1, "system": {"leak": 10**400}}),
+        json.dumps({"schema": 1, "system": {"names": {"m": 1}}}),
         json.dumps({"schema": 1, "trial": {"x0": ["a"]}}),
+        json.dumps({"schema": 1, "trial": {"x0": [10**400]}}),
+        json.dumps({"schema": 1, "trial": {"x0": True}}),
     ],
 )
 def test_damaged_run_json(tmp_path, content):

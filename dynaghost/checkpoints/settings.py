@@ -223,8 +223,10 @@ def _typed(described: dict[str, Any], path: Path) -> dict[str, Any]:
             raise CheckpointError(
                 f"{path}: {name}: expected another type, got {type(value).__name__} ({_short(value)})"
             )
+        if isinstance(value, bool) and kinds[name] is not bool:
+            raise CheckpointError(f"{path}: {name}: expected a number, got {value}")
         if name in ("scale", "leak", "delay", "threshold"):
-            described[name] = float(value)
+            described[name] = _state(name, value, path)
     for name in {"x0", "inputs"} & set(described):
         described[name] = _state(name, described[name], path)
     return described
@@ -233,7 +235,7 @@ def _typed(described: dict[str, Any], path: Path) -> dict[str, Any]:
 def _state(name: str, value: Any, path: Path) -> float | np.ndarray | None:
     try:
         return initial_state(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: {name}: expected a number or a list of numbers, got {_short(value)}") from error
 
 
@@ -250,7 +252,7 @@ def _checked(settings: Settings) -> Settings:
         "x0": settings.x0 is None or bool(np.all(np.isfinite(settings.x0))),
         "inputs": settings.inputs is None or bool(np.all(np.isfinite(settings.inputs))),
         "activation": settings.activation is None or settings.activation in list(Activation),
-        "mapping": settings.mapping is None or set(settings.mapping) <= {"m", "n", "b", "W"},
+        "mapping": all(role in "mnbW" and isinstance(name, str) for role, name in (settings.mapping or {}).items()),
     }
     expected = {
         "form": "'rate' or 'current'",
