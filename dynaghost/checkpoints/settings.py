@@ -252,7 +252,7 @@ def _checked(settings: Settings) -> Settings:
         "x0": settings.x0 is None or bool(np.all(np.isfinite(settings.x0))),
         "inputs": settings.inputs is None or bool(np.all(np.isfinite(settings.inputs))),
         "activation": settings.activation is None or settings.activation in list(Activation),
-        "mapping": all(role in "mnbW" and isinstance(name, str) for role, name in (settings.mapping or {}).items()),
+        "mapping": all(r in tuple("mnbW") and isinstance(name, str) for r, name in (settings.mapping or {}).items()),
     }
     expected = {
         "form": "'rate' or 'current'",
