@@ -20,6 +20,7 @@ from dynaghost.slowpoints.records import Cost, Coverage, FixedPoint, Ghost, Slow
 from dynaghost.slowpoints.slow_regions import is_pointlike, region, slow_groups
 from dynaghost.systems.base import Array, System
 
+_NEAR_A_ROOT = 1e-6  # after polishing; what is faster is decided by float64 or is no root
 NEWTON, LINES = 0, 1  # places in a fixed point's hits
 
 
@@ -68,7 +69,8 @@ class Catalogue:
         if self.hit(x):
             return True
         x = polished(self.system, x)
-        proof = proof_of_root(self.system, x, balls=balls)
+        near = np.linalg.norm(self.system.f(x)) <= _NEAR_A_ROOT * (1 + np.linalg.norm(x))
+        proof = proof_of_root(self.system, x, balls=balls and bool(near))
         if not proof.proved and not (_unbounded(proof) and looks_like_root(self.system, x)):
             return False
         same = self._same_root(x, proof)

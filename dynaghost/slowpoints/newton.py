@@ -62,7 +62,7 @@ class Batch:
     steps: Array = field(default_factory=lambda: np.empty(0))
 
 
-def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 60) -> Batch:
+def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 40) -> Batch:
     """Newton on f from every start, with a line search on the speed.
 
     Parameters
@@ -175,7 +175,7 @@ def _energy(f: Array, metric: Array | None) -> Array:
         return ((f if metric is None else f @ metric) * f).sum(axis=1)
 
 
-def descend(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 100) -> Batch:
+def descend(system: System, starts: Array, *, balls: Balls | None = None, limit: int = 60) -> Batch:
     """Newton on q from every start, the exact Hessian shifted where it is not positive definite.
 
     Parameters and result as in `newton`; `steps` is the length of the last step. A minimum of q is where it converged:

@@ -25,7 +25,7 @@ from dynaghost.slowpoints.tracking import (
 )
 from dynaghost.systems.base import Array, System
 
-_FIRST_BATCH, _FIRST_DESCENTS = 32, 8
+_FIRST_BATCH, _FIRST_DESCENTS, _GROWTH = 32, 8, 4
 _STARTS_A_TURN, _LINES_A_TURN = 128, 16
 _REASONS = {
     End.CONVERGED: "undecided",
@@ -43,7 +43,7 @@ def newton_phase(catalogue: Catalogue, starts: Array) -> Array:
         catalogue.evaluations += batch.evaluations
         catalogue.count(batch.ball)
         open_ends += [x for x, end in _ends(batch) if end != End.CONVERGED or not catalogue.add_root(x, balls=False)]
-        done, size = done + size, 2 * size
+        done, size = done + size, _GROWTH * size
     return np.array(open_ends).reshape(-1, catalogue.system.dim)
 
 
@@ -63,7 +63,7 @@ def descent_phase(catalogue: Catalogue, starts: Array, *, again: bool = False) -
                 catalogue.failures[_REASONS[End(end)]] += 1
                 if not again:
                     catalogue.unplaced.append(x)
-        done, size = done + size, 2 * size
+        done, size = done + size, _GROWTH * size
     if again:
         catalogue.hits[: len(before[0])], catalogue.failures = before
 
