@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 
@@ -206,11 +207,14 @@ def _minimum(following: GhostFollowing, x: Array, start: float, side: int) -> tu
     equation = Minima(following.line)
     jump = leap(equation, x[None], start, float(side))
     place = _near(following, side, jump.x[0]) if jump.believed[0] else None
-    if place is not None:
+    if place is not None and not _vanishes(following.line, [(x, start), (jump.x[0], float(side))]):
         return place, float(side), ""
     curve = trace(equation, x, start, rising=side == 1, steps=_STEPS, turnings=1)
     if curve.end is not CurveEnd.ARRIVED:
         return None, start, f"{TOO_FAR}: {curve.end}"
+    until = curve.turnings[0] if curve.turnings else len(curve.nodes) - 1
+    if _vanishes(following.line, [(node.x, node.s) for node in curve.nodes[: until + 1]]):
+        return None, start, "it becomes two fixed points that are there between the checkpoints only"
     if curve.turnings:
         return _turned(following, curve, side), curve.nodes[curve.turnings[0]].s, ""
     last = curve.nodes[-1]
@@ -220,6 +224,12 @@ def _minimum(following: GhostFollowing, x: Array, start: float, side: int) -> tu
     if place is None:
         following.unlisted.append((side, last.x))
     return place, float(side), ""
+
+
+def _vanishes(line: Line, places: Sequence[tuple[Array, float]]) -> bool:
+    """Whether f turns round on the way: then it was 0 in between, and the critical point of q no ghost."""
+    fields = [line.at(s).f(x) for x, s in places]
+    return any(float(one @ other) < 0 for one, other in pairwise(fields))
 
 
 def _near(following: GhostFollowing, side: int, x: Array) -> Place | None:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from dynaghost.errors import DynaghostError
+from dynaghost.systems.activation import TANH
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.gated import Gated
-from dynaghost.systems.low_rank import LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
+from dynaghost.systems.low_rank import Form, LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
 from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.systems.toy import SaddleNode
 
@@ -124,6 +125,33 @@ def _(system: Gated, changed: Mapping[str, Array]) -> System:
     )
 
 
+@singledispatch
+def velocity(system: System, change: Mapping[str, Array], x: Array) -> Array | None:
+    """∂f/∂s at states (..., dim) where the parameters change at the rates `change`; None where no formula is known.
+
+    Examples
+    --------
+    >>> velocity(LeakyRNN([[2.0]], [0.0]), {"W": np.array([[1.0]]), "b": np.array([3.0])}, np.zeros(1)).tolist()
+    [3.0]
+    """
+    return None
+
+
+@velocity.register
+def _(system: LeakyRNN, change: Mapping[str, Array], x: Array) -> Array:
+    W, b = change["W"], change["b"]
+    if system.form is Form.RATE:
+        return np.asarray(system.curve.slope(x @ system.W.T + system.b) * (x @ W.T + b))
+    return np.asarray(system.curve(x) @ W.T + b)
+
+
+@velocity.register
+def _(system: LatentCircuit, change: Mapping[str, Array], x: Array) -> Array:
+    u = x @ system.m.T + system.b
+    moved = TANH.slope(u) * (x @ change["m"].T + change["b"])
+    return np.asarray(moved @ system.n.T + TANH(u) @ change["n"].T)
+
+
 class Line:
     """Every system on the straight line from one checkpoint to the next, and f along it.
 
@@ -166,7 +194,10 @@ class Line:
         return found
 
     def velocity(self, x: Array, s: float) -> Array:
-        """∂f/∂s at states (..., dim), from f at four places beside `s`."""
+        """∂f/∂s at states (..., dim): by its formula, or from f at four places beside `s`."""
+        known = velocity(self.at(s), self._change, x)
+        if known is not None:
+            return known
         return np.asarray(sum(weight * self.at(s + k * _H).f(x) for k, weight in _BESIDE) / _H)
 
 
