@@ -63,11 +63,13 @@ def find_slow_points(
 
 def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: int, budget: int | None) -> SlowPoints:
     # Late: compiled loops that one dimension needs not.
-    from dynaghost.slowpoints import complete
+    from dynaghost.slowpoints import complete, piecewise
     from dynaghost.slowpoints.proved import find_proved
     from dynaghost.slowpoints.search import hunt, search
     from dynaghost.slowpoints.starts import checked_starts
 
+    if piecewise.serves(system):
+        return piecewise.find_piecewise(system, starts=starts, seed=seed, budget=budget)  # type: ignore[arg-type]
     if starts is not None:
         return search(system, checked_starts(system, starts, seed), seed=seed)
     if complete.serves(system):

@@ -1,0 +1,292 @@
+"""ReLU and leaky ReLU networks: every region by exact fractions, kinks met from both sides, ghosts by dense scans."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from dynaghost.kernels.regions import surviving_patterns
+from dynaghost.slowpoints.find import find_slow_points
+from dynaghost.slowpoints.piecewise import find_piecewise
+from dynaghost.slowpoints.piecewise_ghosts import prove_free
+from dynaghost.slowpoints.records import Certificate, PassageFrom, Status
+from dynaghost.systems.recurrent import LeakyRNN
+
+KINDS = [("relu", "rate"), ("relu", "current"), ("leaky_relu", "rate"), ("leaky_relu", "current")]
+
+
+def network(units, gain, seed, **options):
+    rng = np.random.default_rng(seed)
+    W = gain * rng.normal(size=(units, units)) / np.sqrt(units)
+    return LeakyRNN(W, 0.5 * rng.normal(size=units), **{"negative_slope": 0.1, "time": "flow"} | options)
+
+
+def solved(rows):
+    """The solution of an augmented system of fractions; None where it is singular."""
+    n = len(rows)
+    for k in range(n):
+        best = next((i for i in range(k, n) if rows[i][k]), None)
+        if best is None:
+            return None
+        rows[k], rows[best] = rows[best], rows[k]
+        rows[k] = [entry / rows[k][k] for entry in rows[k]]
+        for i in range(n):
+            if i != k and rows[i][k]:
+                rows[i] = [a - rows[i][k] * c for a, c in zip(rows[i], rows[k], strict=True)]
+    return [row[n] for row in rows]
+
+
+def exact_fixed_points(system):
+    """Every u = Wφ(u) + b, as fractions, by all 2ⁿ regions."""
+    n, less = system.dim, Fraction(system.negative_slope)
+    W = [[Fraction(w) for w in row] for row in system.W.tolist()]
+    b = [Fraction(v) for v in system.b.tolist()]
+    found = set()
+    for on in itertools.product((True, False), repeat=n):
+        d = [Fraction(1) if up else less for up in on]
+        u = solved([[(i == j) - W[i][j] * d[j] for j in range(n)] + [b[i]] for i in range(n)])
+        if u is not None and all(v >= 0 if up else v <= 0 for v, up in zip(u, on, strict=True)):
+            found.add(tuple(u))
+    return found
+
+
+def states(system, solutions):
+    less = system.negative_slope if system.form == "rate" else 1
+    exact = [[v if v > 0 else Fraction(less) * v for v in u] for u in solutions]
+    return sorted([float(v) for v in x] for x in exact)
+
+
+def assert_as_exact(system, points):
+    expected = states(system, exact_fixed_points(system))
+    assert points.complete
+    assert len(points.fixed_points) == len(expected)
+    for point, x in zip(points.fixed_points, expected, strict=True):
+        assert np.linalg.norm(point.x - x) <= point.radius + 4e-16 * np.linalg.norm(x)
+        near = sum(np.linalg.norm(np.subtract(other, x)) < point.unique_radius for other in expected)
+        assert point.certificate is Certificate.EXISTS_UNIQUE
+        assert near == 1
+        assert point.unique_radius > point.radius
+
+
+@pytest.mark.parametrize(("activation", "form"), KINDS)
+@pytest.mark.parametrize("units", [1, 2, 4, 6])
+def test_every_region_against_fractions(units, activation, form):
+    several = 0
+    for seed in range(4):
+        system = network(units, 2.5, seed, activation=activation, form=form)
+        points = find_piecewise(system)
+        assert_as_exact(system, points)
+        several += len(points.fixed_points) != 1
+    assert several > 0
+
+
+def test_eight_units_against_fractions():
+    system = network(8, 2.5, 13, activation="leaky_relu")
+    points = find_piecewise(system)
+    assert_as_exact(system, points)
+    assert len(points.fixed_points) >= 2
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_small_whole_weights_with_all_their_coincidences(data):
+    """Kinks met exactly, singular regions, zeros: never a wrong count where completeness is claimed."""
+    n = data.draw(st.integers(1, 3))
+    numbers = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
+    W = data.draw(st.lists(st.lists(numbers, min_size=n, max_size=n), min_size=n, max_size=n))
+    b = data.draw(st.lists(numbers, min_size=n, max_size=n))
+    activation, form = data.draw(st.sampled_from(KINDS))
+    system = LeakyRNN(W, b, activation=activation, form=form, negative_slope=0.25)
+    points = find_piecewise(system)
+    exact = exact_fixed_points(system)
+    for u in exact:
+        at_kink = any(v == 0 for v in u)
+        x = states(system, [u])[0]
+        listed = [point for point in points.fixed_points if np.linalg.norm(point.x - x) < 1e-12]
+        assert listed or not points.complete
+        if points.complete:
+            assert any((point.certificate is Certificate.UNDECIDED) == at_kink for point in listed)
+    if points.complete:
+        assert len(points.fixed_points) == len(exact)
+    for ghost in points.ghosts:
+        assert all(np.linalg.norm(ghost.x - x) > ghost.radius for x in states(system, exact))
+
+
+@pytest.mark.parametrize("form", ["rate", "current"])
+@pytest.mark.parametrize("distance", [1e-2, 1e-8, 1e-15, 1e-100])
+def test_one_unit_on_both_sides_of_its_border_collision(form, distance):
+    """x ← relu(2x + b): 0 and −b for b < 0, one point on the kink for b = 0, a ghost at the kink for b > 0."""
+    before = find_slow_points(LeakyRNN([[2.0]], [-distance], activation="relu", form=form, time="flow"))
+    assert [point.stability for point in before.fixed_points] == ["stable node", "unstable node"]
+    assert before.index_sum == 0
+    assert before.complete
+    assert not before.ghosts
+    after = find_slow_points(LeakyRNN([[2.0]], [distance], activation="relu", form=form, time="flow"))
+    assert not after.fixed_points
+    assert after.complete
+    (ghost,) = after.ghosts
+    assert ghost.certificate is Certificate.ROOT_FREE
+    assert ghost.speed == pytest.approx(distance if form == "current" else distance / 2, rel=1e-12)
+    assert ghost.virtual_point is not None
+
+
+def test_at_its_border_collision_the_point_is_there_and_left_undecided():
+    points = find_slow_points(LeakyRNN([[2.0]], [0.0], activation="relu"))
+    (point,) = points.fixed_points
+    assert point.certificate is Certificate.UNDECIDED
+    assert point.undecided_because.startswith("border collision: unit 0")
+    assert point.stable is None
+    assert point.degenerate
+    assert points.index_sum is None
+    assert points.complete
+
+
+def test_a_contraction_passes_a_kink_without_a_ghost():
+    for b in (-0.1, 0.1):
+        points = find_slow_points(LeakyRNN([[0.5]], [b], activation="relu"))
+        assert len(points.fixed_points) == 1
+        assert not points.ghosts
+
+
+def test_a_border_collision_hidden_among_other_units():
+    """Moved to the kink of unit 0 by its bias: two fixed points on one side, none there on the other."""
+    rng = np.random.default_rng(1)
+    W = 0.3 * rng.normal(size=(6, 6)) / np.sqrt(6)
+    W[0, 0] = 2.0
+    others = np.array([0.5, -0.4, 0.3, 0.6, -0.2])
+    u = np.zeros(6)
+    u[1:] = np.linalg.solve(np.eye(5) - W[1:, 1:] * (others > 0), others)
+    for _ in range(20):
+        u[1:] = W[1:, 1:] @ np.maximum(u[1:], 0) + others
+    at = -W[0, 1:] @ np.maximum(u[1:], 0)
+    for distance in (1e-2, 1e-6, 1e-12):
+        counts = []
+        for sign in (-1, 1):
+            b = np.concatenate([[at + sign * distance], others])
+            points = find_slow_points(LeakyRNN(W, b, activation="relu"))
+            assert points.complete
+            counts.append((len(points.fixed_points), len(points.ghosts)))
+        assert counts == [(2, 0), (0, 1)]
+
+
+def test_stability_follows_the_time():
+    W, b = [[0.0, -1.5], [1.5, 0.0]], [1.0, 0.2]
+    flow = find_slow_points(LeakyRNN(W, b, activation="relu", time="flow")).fixed_points[0]
+    step = find_slow_points(LeakyRNN(W, b, activation="relu", time="map")).fixed_points[0]
+    assert flow.stable
+    assert not step.stable
+    assert np.abs(step.multipliers) == pytest.approx([1.5, 1.5])
+    assert find_slow_points(LeakyRNN(W, b, activation="relu", leak=0.5)).fixed_points[0].stable
+
+
+def scanned_minima(system, reach, steps):
+    """Minima of the speed on a grid of two dimensions."""
+    axis = np.linspace(-reach, reach, steps)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
+    speed = system.speed(grid)
+    middle = speed[1:-1, 1:-1]
+    around = [
+        np.roll(speed, shift, (0, 1))[1:-1, 1:-1] for shift in itertools.product((-1, 0, 1), repeat=2) if any(shift)
+    ]
+    return grid[1:-1, 1:-1][np.all([middle < other for other in around], axis=0)]
+
+
+@pytest.mark.parametrize(("activation", "form"), KINDS)
+def test_ghosts_against_a_dense_scan(activation, form):
+    seen = 0
+    for seed in range(12):
+        system = network(2, 3.0, seed, activation=activation, form=form)
+        points = find_piecewise(system)
+        listed = np.array([point.x for point in points.points]).reshape(-1, 2)
+        reach, steps = 4.0, 401
+        for x in scanned_minima(system, reach, steps):
+            # A narrow valley across the grid has several of the grid's minima.
+            settled = minimize(system.speed, x, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}).x
+            assert any(np.linalg.norm(settled - other) < 1e-4 for other in listed), (seed, x, settled, listed)
+        rng = np.random.default_rng(seed)
+        for ghost in points.ghosts:
+            for size in (1e-1, 1e-3, 1e-5):
+                around = ghost.x + size * min(1.0, np.linalg.norm(ghost.x)) * rng.uniform(-1, 1, size=(200, 2))
+                if size < 0.1:
+                    assert np.all(system.speed(around) > ghost.speed * (1 - 1e-12))
+            inside = ghost.x + min(ghost.radius, 10.0) * ball(rng, 2000)
+            assert np.all(system.speed(inside) > 0)
+            assert ghost.passage_from is PassageFrom.PIECEWISE
+            seen += 1
+    assert seen >= 1
+
+
+def ball(rng, number):
+    directions = rng.normal(size=(number, 2))
+    return directions / np.linalg.norm(directions, axis=1)[:, None] * np.sqrt(rng.uniform(0, 1, size=(number, 1)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from(KINDS))
+def test_a_ball_that_is_proved_free_holds_no_fixed_point(seed, kind):
+    """From anywhere, with any w and any slopes: the proof does not rest on being at a ghost."""
+    rng = np.random.default_rng(seed)
+    system = network(3, 2.5, seed, activation=kind[0], form=kind[1])
+    x = rng.normal(size=3)
+    w = system.f(x) + 0.1 * rng.normal(size=3)
+    d = rng.uniform(system.negative_slope, 1, size=3)
+    radius = prove_free(system, x, w, d).radius
+    for other in states(system, exact_fixed_points(system)):
+        assert np.linalg.norm(x - other) > radius
+
+
+def test_passage_through_a_kink_is_the_time_below_twice_its_speed():
+    """ẋ = −x + relu(3x + μ): 1 comes in at rate 1 and leaves at rate 2; the map by factors."""
+    W, b = [[3.0]], [1e-3]
+    flow = find_slow_points(LeakyRNN(W, b, activation="relu", time="flow", form="current")).ghosts[0]
+    assert flow.passage_time == pytest.approx(np.log(2) * (1 + 1 / 2))
+    step = find_slow_points(LeakyRNN(W, b, activation="relu", leak=0.25, form="current")).ghosts[0]
+    assert step.passage_time == pytest.approx(np.log(2) / np.log(1.5) + np.log(2) / -np.log(0.75))
+
+
+def test_a_continuum_of_fixed_points_is_unresolved():
+    points = find_slow_points(LeakyRNN([[1.0]], [0.0], activation="relu"))
+    assert not points.complete
+    assert "singular" in points.unresolved[0].because
+
+
+def test_a_budget_ends_the_enumeration_and_nothing_is_claimed():
+    points = find_piecewise(network(12, 2.0, 0, activation="relu"), budget=50)
+    assert not points.complete
+    assert points.status is Status.BUDGET
+    assert points.cost.boxes == 50
+
+
+@pytest.mark.parametrize("less", [0.0, 0.1])
+def test_patterns_that_are_ruled_out_have_no_fixed_point(less):
+    """Jumps included: every pattern whose virtual point is clearly real survives, at sizes beyond the fractions."""
+    n = 12
+    patterns = np.array(list(itertools.product((True, False), repeat=n)))
+    real = 0
+    for seed in range(3):
+        system = network(n, 2.5, seed, activation="leaky_relu", negative_slope=less)
+        slopes = np.where(patterns, 1.0, less)
+        u = np.linalg.solve(np.eye(n) - system.W * slopes[:, None, :], np.broadcast_to(system.b[:, None], (2**n, n, 1)))
+        expected = {on.tobytes() for on in patterns[np.all((u[..., 0] > 0) == patterns, axis=1)]}
+        kept = np.zeros((64, n), bool)
+        count, looked, settled = surviving_patterns(system.W, system.b, less, np.int64(2**n), kept)
+        assert settled
+        assert looked < 2**n
+        assert {on.tobytes() for on in kept[:count]} == expected
+        real += len(expected)
+    assert real > 0
+
+
+def test_only_given_starts_are_used_and_nothing_is_then_complete():
+    system = network(4, 2.5, 2, activation="relu")
+    points = find_slow_points(system, starts=np.zeros((1, 4)))
+    assert not points.complete
+    assert points.coverage.starts == 1
+    assert points.seed is None
+    every = find_slow_points(system, starts=200, seed=3)
+    assert len(every.fixed_points) == len(find_slow_points(system).fixed_points)
+    assert every.seed == 3
