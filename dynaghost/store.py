@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy as np
 from dynaghost import tables
 from dynaghost.checkpoints.run import Run
 from dynaghost.codec import dumps, loads
+from dynaghost.database import ELSEWHERE, Database, explained
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.summary import plain, software, write_summary
 from dynaghost.trajectories.findings import Batch, Findings
@@ -32,21 +32,18 @@ FORMAT = 1
 
 # "dght", by which SQLite and `file` tell the database from those of other programs.
 _APPLICATION = 0x64676874
-# One writer that keeps its lock. No WAL: it fails on cluster file systems.
-PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=DELETE", "synchronous=FULL")
 _CREATE = (
     f"PRAGMA application_id={_APPLICATION}",
     f"PRAGMA user_version={FORMAT}",
     "CREATE TABLE store (key TEXT, description TEXT)",
     "CREATE TABLE batch (number INTEGER PRIMARY KEY, first INTEGER, last INTEGER, record BLOB)",
 )
-_ELSEWHERE = "choose another folder (--out), or delete this one's results"
 
 F = TypeVar("F", bound=Findings)
 Folder = str | PathLike[str]
 
 
-class Store:
+class Store(Database):
     """The open database of a folder of results; made by `Store.open` or `open_store`.
 
     A context manager. While it is open no other process reads or writes the database.
@@ -59,9 +56,6 @@ class Store:
     ...     store.batch(0), store.batch(1)
     (Batch(steps=(0,), points=(), links=()), None)
     """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self._connection = path, connection
 
     @classmethod
     def open(cls, folder: Folder, key: str, *, description: Mapping[str, Any] | None = None) -> Self:
@@ -81,28 +75,8 @@ class Store:
             If the folder holds results of another key, is in use by another process, or holds a file of that name that
             is no database of results.
         """
-        path = made(Path(folder)) / DATABASE
-        with explained(path):
-            connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-            store = cls(path, connection)
-            try:
-                store._begin(key, dict(description or {}))
-            except BaseException:
-                connection.close()
-                raise
-        return store
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the database, which others can then open."""
-        self._connection.close()
+        about = dict(description or {})
+        return cls.opened(Path(folder) / DATABASE, _CREATE, lambda store, new: store._begin(new, key, about))
 
     def batch(self, i: int) -> Batch | None:
         """Batch `i` if it was kept, else None: the `done=` of `analyze`.
@@ -174,17 +148,12 @@ class Store:
         places = ", ".join("?" * (tables.TABLES[table].count(",") + 1))
         self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
 
-    def _begin(self, key: str, description: dict[str, Any]) -> None:
-        for pragma in PRAGMAS:
-            self._connection.execute(f"PRAGMA {pragma}")
-        with self._transaction():
-            if holds_nothing(self._connection):
-                for statement in _CREATE:
-                    self._connection.execute(statement)
-                self._connection.execute("INSERT INTO store VALUES (?, ?)", (key, json.dumps(description)))
-            else:
-                _check_format(self._connection, self.path)
-                self._check_key(key, description)
+    def _begin(self, new: bool, key: str, description: dict[str, Any]) -> None:
+        if new:
+            self._connection.execute("INSERT INTO store VALUES (?, ?)", (key, json.dumps(description)))
+        else:
+            _check_format(self._connection, self.path)
+            self._check_key(key, description)
 
     def _check_key(self, key: str, description: dict[str, Any]) -> None:
         held, text = self._connection.execute("SELECT key, description FROM store").fetchone()
@@ -196,19 +165,8 @@ class Store:
             return
         raise StoreError(
             f"{self.path}: expected results of this run with these settings, got those of another "
-            f"({_differences(json.loads(text), description)}): {_ELSEWHERE}"
+            f"({_differences(json.loads(text), description)}): {ELSEWHERE}"
         )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # With locking_mode=EXCLUSIVE the lock that this takes is held until the database is closed.
-        self._connection.execute("BEGIN EXCLUSIVE")
-        try:
-            yield
-        except BaseException:
-            self._connection.rollback()
-            raise
-        self._connection.commit()
 
 
 def open_store(folder: Folder, run: Run) -> Store:
@@ -292,32 +250,12 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
         return kind(**tables.fields(connection.execute))
 
 
-def made(folder: Path) -> Path:
-    """The folder, made if need be.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder}: expected a folder, or a place for one, got {error.strerror or error}") from error
-    return folder
-
-
-def holds_nothing(connection: sqlite3.Connection) -> bool:
-    """Whether a database was just made."""
-    return connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-
-
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     (application,), (version,) = (
         connection.execute(f"PRAGMA {p}").fetchone() for p in ("application_id", "user_version")
     )
     if application != _APPLICATION:
-        raise StoreError(f"{path}: expected results of dynaghost, got a database of something else: {_ELSEWHERE}")
+        raise StoreError(f"{path}: expected results of dynaghost, got a database of something else: {ELSEWHERE}")
     if version != FORMAT:
         raise StoreError(
             f"{path}: expected results of format {FORMAT}, got format {version}, of another version of dynaghost: "
@@ -377,19 +315,6 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """What goes wrong inside SQLite as a StoreError that names the file."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise _operational(path, error) from error
-    except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"{path}: expected a database of results, got a damaged or another file ({error}): {_ELSEWHERE}"
-        ) from error
-
-
-@contextmanager
 def _understood(path: Path) -> Iterator[None]:
     """A record that cannot be read as a StoreError that names the file."""
     try:
@@ -397,13 +322,4 @@ def _understood(path: Path) -> Iterator[None]:
     except DynaghostError:
         raise
     except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise StoreError(f"{path}: expected records of this version, got others ({error!r}): {_ELSEWHERE}") from error
-
-
-def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
-    if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreError(
-            f"{path}: expected results that no other process uses, got a locked database: wait until the other one "
-            "ends, or choose another folder (--out)"
-        )
-    return StoreError(f"{path}: expected a database that can be read and written, got an error ({error})")
+        raise StoreError(f"{path}: expected records of this version, got others ({error!r}): {ELSEWHERE}") from error

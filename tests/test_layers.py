@@ -25,6 +25,7 @@ ROOMS = {
     "codec": "",
     "summary": "",
     "tables": "",
+    "database": "",
     "store": "",
     "views": "plot report text",
     "analysis": "",

@@ -5,17 +5,15 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, get_type_hints
 
 import numpy as np
 
+from dynaghost.database import Database, explained
 from dynaghost.errors import StoreError
-from dynaghost.store import PRAGMAS, explained, holds_nothing, made
 from dynaghost.summary import software
 from dynaghost.sweep.grid import Point
 
@@ -161,14 +159,11 @@ class Sweep:
                 writer.writerow(["" if cell != cell else cell for cell in cells])
 
 
-class SweepStore:
+class SweepStore(Database):
     """The open database of a sweep: one writer, one transaction a task.
 
     A context manager. While it is open no other process reads or writes the database.
     """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self._connection = path, connection
 
     @classmethod
     def open(cls, folder: Folder, settings: Mapping[str, Any]) -> Self:
@@ -186,24 +181,8 @@ class SweepStore:
             If the folder holds runs with other settings, is in use by another process, or holds a file of that name
             that is no sweep's.
         """
-        path = made(Path(folder)) / DATABASE
-        with explained(path):
-            connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-            try:
-                store = cls(path, connection)
-                store._begin(json.loads(json.dumps({"dynaghost": software()["dynaghost"], **settings})))
-            except BaseException:
-                connection.close()
-                raise
-        return store
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connection.close()
+        told = json.loads(json.dumps({"dynaghost": software()["dynaghost"], **settings}))
+        return cls.opened(Path(folder) / DATABASE, _CREATE, lambda store, new: store._begin(new, told))
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Keep rows in one transaction, durable when this returns."""
@@ -217,27 +196,11 @@ class SweepStore:
         with explained(self.path):
             return {row.point: row for row in _rows(self._connection)}
 
-    def _begin(self, settings: dict[str, Any]) -> None:
-        for pragma in PRAGMAS:
-            self._connection.execute(f"PRAGMA {pragma}")
-        with self._transaction():
-            if holds_nothing(self._connection):
-                for statement in _CREATE:
-                    self._connection.execute(statement)
-                self._connection.execute("INSERT INTO store VALUES (?)", (json.dumps(settings),))
-            else:
-                _check(self.path, self._connection, settings)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # With locking_mode=EXCLUSIVE the lock that this takes is held until the database is closed.
-        self._connection.execute("BEGIN EXCLUSIVE")
-        try:
-            yield
-        except BaseException:
-            self._connection.rollback()
-            raise
-        self._connection.commit()
+    def _begin(self, new: bool, settings: dict[str, Any]) -> None:
+        if new:
+            self._connection.execute("INSERT INTO store VALUES (?)", (json.dumps(settings),))
+        else:
+            _check(self.path, self._connection, settings)
 
 
 def load_sweep(*folders: Folder) -> Sweep:
