@@ -17,7 +17,7 @@ long along the slow direction, and few of them are needed. They are divided acro
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.ghost_minima import expand, off_the_sphere, overlap, settle
+from dynaghost.kernels.ghost_minima import bounded, expand, off_the_sphere, overlap, settle
 from dynaghost.kernels.ghost_taylor import (
     FRAME,
     INLINE,
@@ -70,7 +70,7 @@ def _look(problem, work, box, P, found, count):
                 work.vector[STEP, k] += abs(P[k, j]) * half[j] * UP
         if off_the_sphere(problem, work, work.vector[STEP]):
             return _GONE, count, False
-    if not expand(problem, work):
+    if not bounded(problem, y) or not expand(problem, work):
         return _LEFT, count, False
     # A thousandth more than the box: what is proved holds around its faces too.
     overlap(work.square[Q], P, half, reach, 1.001)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dynaghost.kernels.elementary import tanh, tanh_sech2
+from dynaghost.kernels.elementary import tanh_sech2_into
 from dynaghost.kernels.ghost_taylor import (
     ARG,
     FRAME,
@@ -15,6 +15,8 @@ from dynaghost.kernels.ghost_taylor import (
     LOW4,
     OTHER,
     RHO,
+    SECH_HIGH,
+    SECH_LOW,
     STEP,
     TEMP,
     TERM,
@@ -97,6 +99,15 @@ def _orthonormal(V):
     return True
 
 
+@INLINE
+def bounded(problem, y):
+    """Whether y is where the rounding errors of `Problem` hold."""
+    most = 0.0
+    for k in range(y.size):
+        most = max(most, abs(y[k]))
+    return most <= problem.knobs[4]
+
+
 @JIT
 def expand(problem, work):
     """F, the frame Q and all derivatives at y; false if they are not finite."""
@@ -142,16 +153,18 @@ def off_the_sphere(problem, work, r):
         for i in range(rho.size):
             rho[i] += width * (abs(row[i]) + 1e-13 * problem.beta[i])
     for i in range(u.size):
-        low, high = tanh(u[i] - rho[i]), tanh(u[i] + rho[i])
-        p[i], half[i] = 0.5 * (low + high), 0.5 * (high - low) + 1e-12
+        e[i], e_half[i] = u[i] - rho[i], u[i] + rho[i]
+    tanh_sech2_into(e, p, unit[SECH_LOW])
+    tanh_sech2_into(e_half, half, unit[SECH_HIGH])
     for i in range(u.size):
-        near = abs(u[i]) - rho[i]
-        _, most = tanh_sech2(near if near > 0.0 else 0.0)
-        _, least = tanh_sech2(abs(u[i]) + rho[i])
+        one, two = unit[SECH_LOW, i], unit[SECH_HIGH, i]
+        least, most = min(one, two), (1.0 if e[i] <= 0.0 <= e_half[i] else max(one, two))
         x, w = u[i] - problem.b[i], rho[i] + 1e-12 * (abs(u[i]) + abs(problem.b[i]))
         high = max((x + w) * most, (x + w) * least)
         low = min((x - w) * most, (x - w) * least)
         e[i], e_half[i] = 0.5 * (low + high), 0.5 * (high - low) + 1e-12 * (1.0 + abs(low) + abs(high))
+        low, high = p[i], half[i]
+        p[i], half[i] = 0.5 * (low + high), 0.5 * (high - low) + 1e-12
     away, size = 0.0, 0.0
     for k in range(dim):
         one, two = dot(problem.A[0, k], p), dot(problem.A[0, k], e)
@@ -234,11 +247,15 @@ def _proved_minimum(problem, work, within):
 def _in_box(work, centre, frame, reach, y, radius):
     """Whether the ball of `radius` around y lies in the box of half-widths `reach` around `centre`."""
     dim = y.size
+    total = radius
+    for k in range(dim):
+        total += abs(y[k] - centre[k])
     for v in range(dim):
         along = 0.0
         for k in range(dim):
             along += frame[k, v] * (y[k] - centre[k])
-        if not abs(along) * (1.0 + 1e-12) + radius * (1.0 + 1e-12) + 1e-15 * abs(along) < reach[v]:
+        # The frame is orthonormal to 1e-13 only.
+        if not abs(along) + radius + 1e-12 * total < reach[v]:
             return False
     return True
 
@@ -254,7 +271,7 @@ def settle(problem, work, found, count):
         within = max(within, reach[v])
         for k in range(dim):
             frame[k, v] = work.square[Q, k, v]
-    if not _newton(problem, work, within) or not expand(problem, work):
+    if not _newton(problem, work, within) or not bounded(problem, y) or not expand(problem, work):
         return False, count
     if not _proved_minimum(problem, work, within):
         return False, count

@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from dynaghost.kernels.elementary import tanh_sech2, tanh_sech2_into
+from dynaghost.kernels.elementary import tanh_sech2_into
 from dynaghost.kernels.ghost_rows import add_times, times
 from dynaghost.kernels.lanes import dot
 
@@ -41,7 +41,7 @@ UP = 1.0 + 1e-12
 TINY = 1e-280
 
 # Rows of `Work.unit`.
-ARG, T, S, C2, C3, C4, RHO, SUP, LOW4, HIGH4, ALPHA, ALPHA_ABS, TERM, OTHER = range(14)
+ARG, T, S, C2, C3, C4, RHO, SUP, LOW4, HIGH4, ALPHA, ALPHA_ABS, TERM, OTHER, SECH_LOW, SECH_HIGH = range(16)
 # Rows of `Work.vector`.
 Y, F, R, Z_LOW, Z_HIGH, G, VALUE, PHI1, PHI2, PHI3, F_REST, F_REACH, G_REST, STEP, X, X_REACH, TOP = range(17)
 # Matrices of `Work.square`.
@@ -53,8 +53,8 @@ class Problem(NamedTuple):
 
     A is (2, K, wide): A and upper bounds of |A|. B is (K, wide), BB (K, K, wide) its products. b, beta, delta are
     (wide,): β and δ as in the module's docstring. total is (wide,): Σ_k|A_k|. D is (K, K). errors is (5, K): E_jk.
-    knobs: ε, a factor on all remainders (1 but in tests of the tests), the side below which a box is not divided, and
-    the half-width above which the sphere test pays.
+    knobs: ε, a factor on remainders (1 but in tests of the tests), the side below which a box is not divided,
+    the half-width above which the sphere test pays, and the |y_k| up to which the errors hold.
     """
 
     A: np.ndarray
@@ -89,7 +89,7 @@ def make_work(problem):
     """Zeroed scratch for `problem`."""
     _, dim, wide = problem.A.shape
     return Work(
-        np.zeros((14, wide)),
+        np.zeros((16, wide)),
         np.zeros((17, dim)),
         np.zeros((12, dim, dim)),
         np.zeros((2, dim, wide)),
@@ -253,24 +253,26 @@ def _fill(q4, a, b, c, d, x):
 @INLINE
 def _supremum(problem, unit):
     """S of the module's docstring, the argument's own error included."""
-    u, rho, sup = unit[ARG], unit[RHO], unit[SUP]
+    u, rho, near, sup = unit[ARG], unit[RHO], unit[TERM], unit[SUP]
     for i in range(u.size):
-        near = abs(u[i]) - rho[i] - problem.delta[i]
-        _, s = tanh_sech2(near if near > 0.0 else 0.0)
-        sup[i] = s * UP + 1e-303
+        x = abs(u[i]) - rho[i] - problem.delta[i]
+        near[i] = x if x > 0.0 else 0.0
+    tanh_sech2_into(near, unit[OTHER], sup)
+    for i in range(u.size):
+        sup[i] = sup[i] * UP + 1e-303
 
 
 @INLINE
-def _weights(factor, c4, rho, sup, out, order):
+def _weights(c4, rho, sup, out, order):
     """Per unit, the remainder of tanh⁽ʲ⁾ after order 3 − j: j = 0 for `order` 4, j = 1 for 3."""
     if order == 4:
         for i in range(rho.size):
             r = rho[i] * rho[i]
-            out[i] = factor * r * r * (abs(c4[i]) + 1e-14 + (2.0 / 15.0) * sup[i] * rho[i])
+            out[i] = r * r * (abs(c4[i]) + 1e-14 + (2.0 / 15.0) * sup[i] * rho[i])
     else:
         for i in range(rho.size):
             r = rho[i] * rho[i] * rho[i]
-            out[i] = factor * r * (4.0 * (abs(c4[i]) + 1e-14) + (2.0 / 3.0) * sup[i] * rho[i])
+            out[i] = r * (4.0 * (abs(c4[i]) + 1e-14) + (2.0 / 3.0) * sup[i] * rho[i])
 
 
 @JIT
@@ -280,7 +282,7 @@ def set_remainders(problem, work):
     Fills ρ, S, α's bound, `F_REST`, `DF_REST` (first the units' part) and `G_REST` (the part of order 4 in F·DF).
     """
     unit, dim, reach = work.unit, problem.D.shape[0], work.vector[R]
-    rho, term, factor = unit[RHO], unit[TERM], problem.knobs[1]
+    rho, term = unit[RHO], unit[TERM]
     for i in range(rho.size):
         rho[i] = 0.0
     total, largest = 0.0, 0.0
@@ -292,8 +294,8 @@ def set_remainders(problem, work):
     alpha, bound = unit[ALPHA], unit[ALPHA_ABS]
     for i in range(alpha.size):
         bound[i] = abs(alpha[i]) + 1e-13 * largest * problem.total[i]
-    _weights(factor, unit[C4], rho, unit[SUP], unit[LOW4], 4)
-    _weights(factor, unit[C4], rho, unit[SUP], unit[HIGH4], 3)
+    _weights(unit[C4], rho, unit[SUP], unit[LOW4], 4)
+    _weights(unit[C4], rho, unit[SUP], unit[HIGH4], 3)
     for k in range(dim):
         work.vector[F_REST, k] = dot(problem.A[1, k], unit[LOW4]) * UP
         times(problem.A[1, k], unit[HIGH4], term)
@@ -302,7 +304,7 @@ def set_remainders(problem, work):
     other, sup = unit[OTHER], unit[SUP]
     for i in range(rho.size):
         r = rho[i] * rho[i]
-        other[i] = (2.0 / 3.0) * factor * sup[i] * r * r
+        other[i] = (2.0 / 3.0) * sup[i] * r * r
     times(other, bound, term)
     for v in range(dim):
         work.vector[G_REST, v] = dot(term, work.frame[1, v]) * UP

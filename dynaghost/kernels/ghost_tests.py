@@ -134,7 +134,8 @@ def strip(problem, work, v):
             for p in range(dim):
                 if p != v:
                     e0 += abs(q4[v, m, n, p]) * r * reach[n] * reach[p] / 6.0
-    return _strips(work, v, c0, c1, c2, c3, e0, e1, e2)
+    factor = problem.knobs[1]
+    return _strips(work, v, c0, c1, c2, c3, factor * e0, factor * e1, factor * e2)
 
 
 @INLINE
@@ -171,12 +172,12 @@ def _curvature_rest(problem, work, a, b):
     """Bound on ∂_a∂_bq less its Taylor polynomial of order 2."""
     dim, unit, vector, square, E = problem.D.shape[0], work.unit, work.vector, work.square, problem.errors
     rho, sup, c4, term, other = unit[RHO], unit[SUP], unit[C4], unit[TERM], unit[OTHER]
-    factor, left, right = problem.knobs[1], work.frame[1, a], work.frame[1, b]
+    left, right = work.frame[1, a], work.frame[1, b]
     for i in range(rho.size):
-        term[i] = (8.0 / 3.0) * factor * sup[i] * rho[i] * rho[i] * rho[i] * left[i] * right[i]
+        term[i] = (8.0 / 3.0) * sup[i] * rho[i] * rho[i] * rho[i] * left[i] * right[i]
     rest, total = dot(term, unit[ALPHA_ABS]), 0.0
     for i in range(rho.size):
-        other[i] = term[i] + 12.0 * factor * (abs(c4[i]) + 1e-14) * rho[i] * rho[i] * left[i] * right[i]
+        other[i] = term[i] + 12.0 * (abs(c4[i]) + 1e-14) * rho[i] * rho[i] * left[i] * right[i]
     for m in range(dim):
         total += vector[R, m]
     for k in range(dim):
@@ -189,7 +190,7 @@ def _curvature_rest(problem, work, a, b):
         x1, x2, xr = square[ETA1, k, a], square[ETA2, k, a], square[DF_REST, k, a]
         y0, y1, y2, yr = abs(square[J, k, b]), square[ETA1, k, b], square[ETA2, k, b], square[DF_REST, k, b]
         rest += abs(square[J, k, a]) * yr + x1 * (y2 + yr) + x2 * (y1 + y2 + yr) + xr * (y0 + y1 + y2 + yr)
-    return rest * UP + TINY
+    return problem.knobs[1] * rest * UP + TINY
 
 
 @JIT
@@ -311,7 +312,7 @@ def regular(problem, work):
             for k in range(dim):
                 value += Y[a, k] * square[J, k, b]
                 size += abs(Y[a, k] * square[J, k, b])
-                rest += abs(Y[a, k]) * square[DF_REST, k, b]
+                rest += problem.knobs[1] * abs(Y[a, k]) * square[DF_REST, k, b]
             rest += abs(value) + 1e-14 * size
             for c in range(dim):
                 value = 0.0

@@ -156,13 +156,13 @@ class _Whitened:
     def problem(self, circuit: LatentCircuit, remainder: float) -> Any:
         from dynaghost.kernels.ghost_taylor import Problem
 
-        S, T, K = self.S, self.T, circuit.dim
+        S, T, K, limit = self.S, self.T, circuit.dim, 2 * self.reach  # turned boxes reach out of the region
         A, B, D = S @ circuit.n, (circuit.m @ T).T, np.ascontiguousarray(S @ T)
         A_size, D_size = np.abs(S) @ np.abs(circuit.n), np.abs(S) @ np.abs(T)
         B_size = np.abs(T).T @ np.abs(circuit.m).T
         beta = np.sqrt((B_size**2).sum(axis=0)) * (1 + 1e-12)
-        delta = (2 * K + 8) * UNIT * (B_size.sum(axis=0) * self.reach + np.abs(circuit.b)) * (1 + 1e-9)
-        errors = _errors(A_size, beta, delta, D_size, self.reach)
+        delta = (2 * K + 8) * UNIT * (B_size.sum(axis=0) * limit + np.abs(circuit.b)) * (1 + 1e-9)
+        errors = _errors(A_size, beta, delta, D_size, limit)
         # The slack of the sphere test is 1e-9.
         sure = errors[0].max() < 1e-10 and self.epsilon < 1e-7
         small, large = _SMALL * max(1.0, self.reach), _LARGE if sure else np.inf
@@ -177,7 +177,7 @@ class _Whitened:
             D=D,
             BB=np.ascontiguousarray(wide[:, None] * wide[None]),
             errors=errors,
-            knobs=np.array([self.epsilon, remainder, small, large]),
+            knobs=np.array([self.epsilon, remainder, small, large, limit]),
         )
 
     def points(self, y: Array, radius: Array) -> tuple[Array, Array]:
