@@ -1,34 +1,20 @@
 """The whole flow, from the checkpoints of a run to what explains each drop of its loss. Read this file first."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
 from os import PathLike
 from typing import Any
-
-import numpy as np
 
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
-from dynaghost.errors import DynaghostError, counted
-from dynaghost.slowpoints.records import SlowPoints
-from dynaghost.slowpoints.scalar import find_circuits
-from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
-from dynaghost.trajectories.branches import Tracks
-from dynaghost.trajectories.course import Course, Losses
-from dynaghost.trajectories.events import Event, find_events, half_zone
-from dynaghost.trajectories.findings import Batch, Description, Findings
-from dynaghost.trajectories.homotopy import Link, follow
-from dynaghost.trajectories.pairs import follow_pairs
-from dynaghost.trajectories.returns import reunite
-from dynaghost.trajectories.symmetry import odd_along
-from dynaghost.trajectories.tracker import track
-from dynaghost.trajectories.trial import Trial, walk
-from dynaghost.trajectories.verdict import judge
-
-BATCH = 64
-"""Checkpoints in one task. The same for every number of jobs, so that results are too."""
+from dynaghost.errors import DynaghostError
+from dynaghost.systems.base import System
+from dynaghost.trajectories import in_space, on_line
+from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
+from dynaghost.trajectories.trial import Trial
 
 
 class Analysis(Findings):
@@ -63,7 +49,7 @@ def analyze(
     Parameters
     ----------
     source : Run, folder, list of files or list of state dicts
-        Networks of rank one.
+        Networks of rank one are proved on the whole line; of others, what their search can prove is.
     n_jobs : int
         Workers; the answer is the same for any number.
     progress : callable, optional
@@ -93,26 +79,24 @@ def analyze(
         raise DynaghostError(f"n_jobs: expected a whole number of at least 1, got {n_jobs!r}")
     run = source if isinstance(source, Run) else load_run(source)
     found = [recognize(checkpoint.read(), run.settings, checkpoint.file) for checkpoint in run]
-    networks = tuple(_rank_one(one.system, checkpoint.file) for one, checkpoint in zip(found, run, strict=True))
     steps = tuple(checkpoint.step for checkpoint in run)
-    batches = _batches(steps, networks, n_jobs, progress, done, keep)
-    points = tuple(p for batch in batches for p in batch.points)
-    links = tuple(link for batch in batches for link in batch.links)
-    course = _course(steps, networks, points, links, run)
-    events = find_events(course)
+    networks = tuple(one.system for one in found)
+    flow: Flow = Line(run) if on_line.serves(networks) else Space(run, n_jobs)
+    batches = _batches(flow, steps, networks, n_jobs, progress, done, keep)
+    outcome = flow.conclude(steps, networks, batches)
     return Analysis(
-        description=_with_notes(describe(run, found[0]), half_zone(course, events)),
+        description=describe(run, found[0], outcome),
         steps=steps,
         files=tuple(checkpoint.file for checkpoint in run),
-        circuits=course.circuits,
-        points=points,
-        tracks=course.tracks,
-        pairs=course.pairs,
-        starts=_starts(course),
-        losses=course.losses,
-        events=events,
-        verdicts=judge(course, events),
-        structural=_structural(course.tracks, events),
+        circuits=outcome.circuits,
+        points=outcome.points,
+        tracks=outcome.tracks,
+        pairs=outcome.pairs,
+        starts=outcome.starts,
+        losses=_losses(run),
+        events=outcome.events,
+        verdicts=outcome.verdicts,
+        structural=outcome.structural,
     )
 
 
@@ -129,7 +113,7 @@ def load_analysis(folder: str | PathLike[str]) -> Analysis:
     return load(folder, Analysis)
 
 
-def describe(run: Run, found: Recognized) -> Description:
+def describe(run: Run, found: Recognized, outcome: Outcome) -> Description:
     """What is analyzed, in words and numbers."""
     return Description(
         source=run.source,
@@ -137,25 +121,73 @@ def describe(run: Run, found: Recognized) -> Description:
         order=run.order,
         equation=found.equation,
         guess=found.guess,
-        notes=run.notes + found.notes,
+        notes=run.notes + found.notes + outcome.notes,
         time=found.system.time.value,
-        dim=1,
+        dim=outcome.circuits[0].dim,
         units=found.system.dim,
+        coordinates="state" if outcome.circuits[0] is found.system else "latent",
         leak=found.system.leak,
         trial=_trial(run.settings),
         content=run.content_hash(),
     )
 
 
-def _with_notes(description: Description, notes: tuple[str, ...]) -> Description:
-    return replace(description, notes=description.notes + notes)
+class Line:
+    """The flow of runs whose networks are of rank one."""
+
+    batch = on_line.BATCH
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def task(self, steps: tuple[int, ...], networks: Sequence[Any]) -> Callable[[], Batch]:
+        return partial(on_line.compute, steps, networks)
+
+    def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
+        return on_line.conclude(steps, networks, batches, _trial(self.run.settings), _losses(self.run))
 
 
-def _rank_one(system: LowRankRNN, file: str) -> LowRankRNN:
-    if not isinstance(system.latent(), RankOneCircuit):
-        size = f"rank {system.rank} of {counted(system.dim, 'unit')}"
-        raise DynaghostError(f"{file}: expected a network of rank one in this version, got {size}")
-    return system
+class Space:
+    """The flow of all other runs."""
+
+    batch = in_space.BATCH
+
+    def __init__(self, run: Run, n_jobs: int) -> None:
+        self.run, self.n_jobs = run, n_jobs
+        given = run.settings
+        self.search = in_space.Search(given.starts, given.seed, given.budget)
+
+    def task(self, steps: tuple[int, ...], networks: Sequence[Any]) -> Callable[[], Batch]:
+        return partial(in_space.compute, steps, networks, self.search)
+
+    def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
+        return in_space.conclude(steps, networks, batches, self._visits(), _losses(self.run), apply=self._apply)
+
+    def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
+        if self.n_jobs == 1:
+            return map(function, items)
+        from joblib import Parallel, delayed
+
+        return Parallel(n_jobs=self.n_jobs)(delayed(function)(item) for item in items)
+
+    def _visits(self) -> Callable[..., Any] | None:
+        given, trial = self.run.settings, _trial(self.run.settings)
+        if given.trials is not None:
+            period = given.period_of_trials()
+            return in_space.from_trials(given.trials, period, given.context, self._drive)
+        return None if trial is None else in_space.from_x0(trial)
+
+    def _drive(self, e: int) -> Callable[[Any], System]:
+        checkpoint = self.run.checkpoints[e]
+        arrays = checkpoint.read()
+        return lambda value: recognize(arrays, replace(self.run.settings, inputs=value), checkpoint.file).system
+
+
+Flow = Line | Space
+
+
+def _losses(run: Run) -> Losses:
+    return Losses(run.metrics.steps, run.metrics.loss, run.metrics.grad_norm)
 
 
 def _trial(settings: Settings) -> Trial | None:
@@ -165,36 +197,35 @@ def _trial(settings: Settings) -> Trial | None:
 
 
 def _batches(
+    flow: Flow,
     steps: tuple[int, ...],
-    networks: tuple[LowRankRNN, ...],
+    networks: tuple[System, ...],
     n_jobs: int,
     progress: Callable[[int], None] | None,
     done: Callable[[int], Batch | None] | None,
     keep: Callable[[int, Batch], None] | None,
 ) -> list[Batch]:
-    starts = range(0, len(steps), BATCH)
+    spans = [slice(first, first + flow.batch) for first in range(0, len(steps), flow.batch)]
     batches: dict[int, Batch] = {}
-    for i in range(len(starts)):
+    for i, span in enumerate(spans):
         batch = None if done is None else done(i)
-        if batch is not None and batch.steps == steps[starts[i] : starts[i] + BATCH]:
+        if batch is not None and batch.steps == steps[span]:
             batches[i] = batch
             if progress is not None:
                 progress(len(batch.steps))
-    missing = [i for i in range(len(starts)) if i not in batches]
     # One checkpoint more than the batch's own, for the link into the next batch.
-    tasks = [
-        (i, steps[starts[i] : starts[i] + BATCH + 1], networks[starts[i] : starts[i] + BATCH + 1]) for i in missing
-    ]
+    wider = {i: slice(span.start, span.stop + 1) for i, span in enumerate(spans) if i not in batches}
+    tasks = [(i, flow.task(steps[span], networks[span])) for i, span in wider.items()]
     for i, batch in _computed(tasks, n_jobs):
         batches[i] = batch
         if keep is not None:
             keep(i, batch)
         if progress is not None:
             progress(len(batch.steps))
-    return [batches[i] for i in range(len(starts))]
+    return [batches[i] for i in range(len(spans))]
 
 
-_Task = tuple[int, tuple[int, ...], tuple[LowRankRNN, ...]]
+_Task = tuple[int, Callable[[], Batch]]
 
 
 def _computed(tasks: list[_Task], n_jobs: int) -> Iterator[tuple[int, Batch]]:
@@ -207,48 +238,6 @@ def _computed(tasks: list[_Task], n_jobs: int) -> Iterator[tuple[int, Batch]]:
 
 
 def compute_batch(task: _Task) -> tuple[int, Batch]:
-    """Slow points of a batch's checkpoints, and the links between them."""
-    i, steps, networks = task
-    circuits = [_circuit(network) for network in networks]
-    own = circuits[:BATCH]
-    m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
-    return i, Batch(steps[:BATCH], tuple(find_circuits(own)), tuple(follow(m, n, b)))
-
-
-def _circuit(network: LowRankRNN) -> RankOneCircuit:
-    circuit = network.latent()
-    assert isinstance(circuit, RankOneCircuit)
-    return circuit
-
-
-def _course(
-    steps: tuple[int, ...],
-    networks: tuple[LowRankRNN, ...],
-    points: tuple[SlowPoints, ...],
-    links: tuple[Link, ...],
-    run: Run,
-) -> Course:
-    circuits = tuple(_circuit(network) for network in networks)
-    odd = [odd_along(a.weights, b.weights) for a, b in pairwise(circuits)]
-    tracks = track(steps, points, links, odd)
-    ghosts = [labels.ghosts for labels in tracks.labels]
-    pairs = follow_pairs(steps, circuits, points, tracks.branches, ghosts, tracks.crossings)
-    tracks, pairs = reunite(tracks, pairs, steps, circuits, points)
-    trial = _trial(run.settings)
-    walks = None
-    if trial is not None:
-        walks = tuple(walk(network, p.fixed_points, trial) for network, p in zip(networks, points, strict=True))
-    losses = Losses(run.metrics.steps, run.metrics.loss, run.metrics.grad_norm)
-    return Course(steps, networks, circuits, points, links, tracks, pairs, walks, trial, losses)
-
-
-def _starts(course: Course) -> tuple[tuple[float, int | None], ...] | None:
-    if course.walks is None:
-        return None
-    return tuple((one.start, course.attractor(e)) for e, one in enumerate(course.walks))
-
-
-def _structural(tracks: Tracks, events: tuple[Event, ...]) -> tuple[int, ...]:
-    """The event of every crossing: the one of its kind, bracket and branches."""
-    ids = {(e.before, e.kind.value, tuple(e.evidence["bracket"]), e.branches): e.id for e in events if e.at is not None}
-    return tuple(ids[tracks.steps[c.link], c.kind.value, (c.before, c.after), c.branches] for c in tracks.crossings)
+    """The batch of one task, with its number."""
+    i, compute = task
+    return i, compute()

@@ -1,5 +1,6 @@
 """The final tables of a store: which columns each has, its rows from findings, and findings from its rows."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -10,7 +11,8 @@ import numpy as np
 from dynaghost.codec import dumps, loads
 from dynaghost.slowpoints.records import FixedPoint, Ghost, Kind, SlowPoints
 from dynaghost.summary import losses_at, plain, software
-from dynaghost.systems.low_rank import RankOneCircuit
+from dynaghost.systems.base import System
+from dynaghost.systems.low_rank import LatentCircuit, RankOneCircuit
 from dynaghost.trajectories.branches import Branch, Crossing, Labels, Stretch, Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
@@ -31,7 +33,7 @@ TABLES = {
     "verdict": "before, after, loss_before, loss_after, verdict, grade, events, evidence, record",
 }
 """Columns of each table. They have no types: SQLite then keeps 37000 an integer and 37000.0 a float. `record` is the
-row's record as JSON (`codec`), `m`, `n` and `b` the circuit's weights as little-endian float64."""
+row's record as JSON (`codec`), `m`, `n` and `b` the latent circuit's weights as little-endian float64."""
 
 # What a row of checkpoint holds beside the columns: branches of its points, κ(0) and end of the trial, and the points'
 # list without the points, which have rows of their own.
@@ -88,10 +90,14 @@ def _records(read: Reader, kind: type, table: str) -> tuple[Any, ...]:
     return tuple(loads(kind, text) for (text,) in read(f"SELECT record FROM {table} ORDER BY rowid"))
 
 
-def _circuits(read: Reader) -> Iterator[RankOneCircuit]:
+def _circuits(read: Reader) -> Iterator[RankOneCircuit | LatentCircuit]:
     for *blobs, leak, time, form in read("SELECT m, n, b, leak, time, form FROM checkpoint ORDER BY number"):
+        if form is None:
+            return
         m, n, b = (np.frombuffer(blob, dtype="<f8").astype(float) for blob in blobs)
-        yield RankOneCircuit(m[:, None], n[None, :], b, leak=leak, time=time, form=form)
+        m, n = m.reshape(len(b), -1), n.reshape(-1, len(b))
+        kind = RankOneCircuit if m.shape[1] == 1 else LatentCircuit
+        yield kind(m, n, b, leak=leak, time=time, form=form)
 
 
 def _filled(lists: Iterable[SlowPoints], read: Reader) -> Iterator[SlowPoints]:
@@ -133,7 +139,8 @@ def _run_row(findings: Findings) -> Row:
 
 def _checkpoint_rows(findings: Findings) -> Iterator[Row]:
     losses = list(losses_at(findings.losses, findings.steps))
-    for e, (step, points, circuit) in enumerate(zip(findings.steps, findings.points, findings.circuits, strict=True)):
+    circuits = findings.circuits or itertools.repeat(None, len(findings.steps))
+    for e, (step, points, circuit) in enumerate(zip(findings.steps, findings.points, circuits, strict=True)):
         start = None if findings.starts is None else findings.starts[e]
         place = (findings.tracks.labels[e], start, replace(points, fixed_points=(), ghosts=()))
         yield (
@@ -148,12 +155,17 @@ def _checkpoint_rows(findings: Findings) -> Iterator[Row]:
             points.index_sum,
             losses[e],
             *(start or (None, None)),
-            *(np.asarray(w, dtype="<f8").tobytes() for w in (circuit.m, circuit.n, circuit.b)),
-            circuit.leak,
-            circuit.time.value,
-            circuit.form.value,
+            *_weights(circuit),
             dumps(place),
         )
+
+
+def _weights(circuit: System | None) -> Row:
+    """m, n, b, leak, time and form of a latent circuit; nothing of other networks, whose files have the weights."""
+    if not isinstance(circuit, RankOneCircuit | LatentCircuit):
+        return None, None, None, *((circuit.leak, circuit.time.value) if circuit else (None, None)), None
+    blobs = (np.asarray(w, dtype="<f8").tobytes() for w in (circuit.m, circuit.n, circuit.b))
+    return *blobs, circuit.leak, circuit.time.value, circuit.form.value
 
 
 def _metric_rows(losses: Losses) -> Iterator[Row]:

@@ -83,6 +83,8 @@ def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
     if settings.kind not in (None, "low_rank", "recurrent"):
         raise CheckpointError(f"{file}: kind: expected 'low_rank' or 'recurrent' (run.json), got {settings.kind!r}")
     named = unwrap(arrays, file)
+    if settings.model is not None:
+        return _of_model(named, settings, file)
     # What a user maps may stand outside the state dict.
     everything = {**arrays, **named}
     if _is_low_rank(named, settings):
@@ -96,6 +98,20 @@ def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
             "or a square matrix with {'W': NAME, 'b': NAME} (--map W=NAME,b=NAME)"
         )
     return Recognized(built.system, built.equation, built.guess, built.notes)
+
+
+def _of_model(named: Arrays, settings: Settings, file: str) -> Recognized:
+    """The system that the user's own function makes of a checkpoint's arrays."""
+    assert settings.model is not None
+    name = f"{settings.model.__module__}:{settings.model.__qualname__}"
+    made = settings.model(dict(named))
+    if isinstance(made, System):
+        return Recognized(made, f"as built by {name}", f"{name}(arrays)", ())
+    try:
+        system = from_object(made, inputs=settings.inputs, layer=settings.layer, time=settings.time, leak=settings.leak)
+    except DynaghostError as error:
+        raise CheckpointError(f"{file}: {name}: {error}") from error
+    return Recognized(system, f"{system!r}, as built by {name}", f"{name}(arrays)", ())
 
 
 def _is_low_rank(named: Arrays, settings: Settings) -> bool:
@@ -214,7 +230,8 @@ def recognize_source(
     time: str | None = None,
     activation: str | None = None,
     layer: str | None = None,
-    inputs: float | np.ndarray | None = None,
+    inputs: float | str | np.ndarray | None = None,
+    model: Callable[..., Any] | None = None,
 ) -> Recognized:
     """`as_system` with how the system was made of the weights; the parameters and errors are the same.
 
@@ -237,6 +254,7 @@ def recognize_source(
         "scale": scale,
     }
     given |= {"leak": leak, "time": time, "activation": activation, "layer": layer, "inputs": initial_state(inputs)}
+    given["model"] = model
     settings, _ = resolve(given, described, hyper_parameters(contents.scalars, file))
     return recognize(contents.arrays, settings, file)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -14,8 +14,16 @@ from dynaghost.checkpoints import metrics as tables
 from dynaghost.checkpoints.gather import Checkpoint, Files, Source, folder_of, gather
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
-from dynaghost.checkpoints.settings import Settings, initial_state, read_run_json, resolve
+from dynaghost.checkpoints.settings import (
+    Settings,
+    initial_state,
+    read_run_json,
+    resolve,
+    search_starts,
+    trials_of,
+)
 from dynaghost.errors import CheckpointError, counted
+from dynaghost.systems.trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +92,7 @@ class Run:
         digest = hashlib.sha256(self.axis.encode())
         for checkpoint in self:
             digest.update(str(checkpoint.step).encode() + checkpoint.content())
-        for one in dataclasses.fields(Settings):
-            if one.name != "origin":
-                value = getattr(self.settings, one.name)
-                digest.update(f"{one.name}={value.tolist() if isinstance(value, np.ndarray) else value};".encode())
+        digest.update(self.settings.digest())
         return digest.hexdigest()
 
 
@@ -107,6 +112,16 @@ def load_run(
     trial_steps: int | None = None,
     delay: float | None = None,
     threshold: float | None = None,
+    activation: str | None = None,
+    layer: str | None = None,
+    inputs: float | str | PathLike[str] | np.ndarray | None = None,
+    starts: int | str | PathLike[str] | np.ndarray | None = None,
+    seed: int | None = None,
+    budget: int | None = None,
+    trials: str | PathLike[str] | Trials | None = None,
+    period: str | None = None,
+    context: int | None = None,
+    model: Callable[..., Any] | None = None,
 ) -> Run:
     """A training run from its checkpoints.
 
@@ -121,9 +136,11 @@ def load_run(
         What to count; where neither files nor names say it by its word, the only number of the names that varies.
     pattern : str, optional
         Which files of the folder, such as "seed3/*.pt".
-    mapping, transpose, form, scale, leak, time, x0, trial_steps, delay, threshold
+    mapping, transpose, form, scale, leak, time, x0, trial_steps, delay, threshold, activation, layer
         As in `Settings`; an argument beats run.json, which beats hyper-parameters in the files; `x0` may be a .npy
         file.
+    inputs, starts, seed, budget, trials, period, context, model
+        As in `Settings`; `inputs` and `starts` may be .npy files, `trials` an .npz file.
 
     Returns
     -------
@@ -155,14 +172,17 @@ def load_run(
         "scale": scale,
     }
     given |= {"leak": leak, "time": time, "x0": initial_state(x0), "trial_steps": trial_steps, "delay": delay}
-    settings, notes = resolve(given | {"threshold": threshold}, described, files.hyper_parameters)
+    given |= {"threshold": threshold, "activation": activation, "layer": layer, "inputs": initial_state(inputs)}
+    given |= {"starts": search_starts(starts), "seed": seed, "budget": budget, "trials": trials_of(trials)}
+    given |= {"period": period, "context": context, "model": model}
+    settings, notes = resolve(given, described, files.hyper_parameters)
     steps_and_names = zip(ordered.steps, ordered.entries, strict=True)
     return Run(
         source=files.source,
         axis=ordered.axis,
         checkpoints=tuple(files.checkpoint(step, one.file) for step, one in steps_and_names),
         metrics=table if isinstance(table, Metrics) else _metrics(table, ordered),
-        settings=settings,
+        settings=settings.driven(),
         order=ordered.order,
         notes=(*files.notes, *ordered.notes, *notes),
     )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -13,7 +13,9 @@ import numpy as np
 from dynaghost.checkpoints.numpy_files import read_npy
 from dynaghost.errors import CheckpointError
 from dynaghost.systems.activation import Activation
+from dynaghost.systems.base import finite
 from dynaghost.systems.low_rank import Form
+from dynaghost.systems.trials import Period, Trials
 
 # Versions of run.json that are understood.
 SCHEMAS = (1,)
@@ -54,6 +56,20 @@ class Settings:
         Which recurrent layer, where a file holds several.
     inputs : float, ndarray or None
         The constant input: to all channels, or to each.
+    starts : int, ndarray (starts, dim) or None
+        Of a search in many dimensions: how many random ones, or which; None for what the search chooses.
+    seed : int
+        Of whatever is random in that search.
+    budget : int or None
+        Most of what it spends (`find_slow_points`).
+    trials : Trials or None
+        With inputs over time; then `period` and `context` say under which constant input the network is analyzed.
+    period : str or None
+        Name of a period of the trials; None for the last one.
+    context : int
+        Which of the different inputs of the period's trials.
+    model : callable or None
+        Builds the user's module from a checkpoint's arrays.
     task_steps : int or None
         Iterations of a trial in the training, which limit no simulation.
     origin : dict of str to str
@@ -79,8 +95,68 @@ class Settings:
     activation: str | None = None
     layer: str | None = None
     inputs: float | np.ndarray | None = None
+    starts: int | np.ndarray | None = None
+    seed: int = 0
+    budget: int | None = None
+    trials: Trials | None = None
+    period: str | None = None
+    context: int = 0
+    model: Callable[..., Any] | None = None
     task_steps: int | None = None
     origin: dict[str, str] = field(default_factory=dict)
+
+    def period_of_trials(self) -> Period:
+        """The period of the trials whose constant input is analyzed.
+
+        Raises
+        ------
+        CheckpointError
+            If there are no trials, or none has this name or context.
+        """
+        if self.trials is None:
+            raise CheckpointError("period: expected trials (trials=, --trials), got none")
+        periods = {period.name: period for period in self.trials.periods()}
+        if not periods:
+            raise CheckpointError("trials: expected a stretch of constant input, got none: name one (periods)")
+        name = list(periods)[-1] if self.period is None else self.period
+        if name not in periods:
+            raise CheckpointError(f"period: expected one of {', '.join(periods)} (period=, --period), got {name!r}")
+        if not 0 <= self.context < len(periods[name].inputs):
+            raise CheckpointError(
+                f"context: expected a number from 0 to {len(periods[name].inputs) - 1} (context=, --context), "
+                f"got {self.context}"
+            )
+        return periods[name]
+
+    def driven(self) -> "Settings":
+        """The same with the constant input of the chosen period of the trials, if there are trials with inputs.
+
+        Raises
+        ------
+        CheckpointError
+            As `period_of_trials`; also if an input is given besides.
+        """
+        if self.trials is None or self.trials.inputs is None:
+            return self
+        if self.inputs is not None:
+            raise CheckpointError("inputs: expected none beside trials, whose period has its own, got an input too")
+        return dataclasses.replace(self, inputs=self.period_of_trials().inputs[self.context])
+
+    def digest(self) -> bytes:
+        """Equal for settings under which a run's analysis is equal."""
+        told = []
+        for one in dataclasses.fields(self):
+            if one.name != "origin":
+                told.append(f"{one.name}={_told(getattr(self, one.name))};")
+        return "".join(told).encode()
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Trials):
+        return value.digest()
+    return f"{value.__module__}:{value.__qualname__}" if callable(value) and hasattr(value, "__qualname__") else value
 
 
 _VALUES = tuple(one.name for one in dataclasses.fields(Settings) if one.name != "origin")
@@ -203,6 +279,41 @@ def initial_state(x0: float | str | PathLike[str] | np.ndarray | None) -> float 
     return None if x0 is None else np.asarray(x0, dtype=float) if np.ndim(x0) else float(x0)
 
 
+def search_starts(starts: int | str | PathLike[str] | np.ndarray | None) -> int | np.ndarray | None:
+    """Starts of a search: how many, an array (starts, dim), or the array in a .npy file.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none of these.
+
+    Examples
+    --------
+    >>> search_starts("200")
+    200
+    """
+    if isinstance(starts, str) and starts.isdigit():
+        return int(starts)
+    if isinstance(starts, str | PathLike):
+        return read_npy(Path(starts))
+    if starts is None or (isinstance(starts, int) and not isinstance(starts, bool)):
+        return starts
+    return finite("starts", starts, ndim=2)
+
+
+def trials_of(trials: str | PathLike[str] | Trials | None) -> Trials | None:
+    """Trials, or those in an .npz file.
+
+    Raises
+    ------
+    DynaghostError
+        If they cannot be read.
+    """
+    if trials is None or isinstance(trials, Trials):
+        return trials
+    return Trials.load(trials)
+
+
 def _section(description: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
     section = {} if description.get(name) is None else description[name]
     if not isinstance(section, dict):
@@ -251,6 +362,8 @@ def _checked(settings: Settings) -> Settings:
         "trial_steps": settings.trial_steps is None or settings.trial_steps > 0,
         "x0": settings.x0 is None or bool(np.all(np.isfinite(settings.x0))),
         "inputs": settings.inputs is None or bool(np.all(np.isfinite(settings.inputs))),
+        "starts": not isinstance(settings.starts, int) or settings.starts > 0,
+        "budget": settings.budget is None or settings.budget > 0,
         "activation": settings.activation is None or settings.activation in list(Activation),
         "mapping": all(r in tuple("mnbW") and isinstance(name, str) for r, name in (settings.mapping or {}).items()),
     }
@@ -264,6 +377,8 @@ def _checked(settings: Settings) -> Settings:
         "trial_steps": "a positive number of iterations",
         "x0": "finite numbers",
         "inputs": "finite numbers",
+        "starts": "at least one start",
+        "budget": "a number above 0",
         "activation": ", ".join(Activation),
         "mapping": "names for m, n, b, or for W and b",
     }

@@ -1,5 +1,8 @@
 """Commands that read checkpoints or results: analyze, inspect, plot, info."""
 
+import os
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +11,28 @@ import click
 from dynaghost.cli.options import Real, Whole, grouped, progress_bar
 from dynaghost.version import VERSION
 
+_ACTIVATIONS = ["tanh", "sigmoid", "softplus", "relu", "leaky_relu"]
 _MODEL_OPTIONS = (
-    click.option("--map", "mapping", metavar="m=NAME,…", help="Which array of a file is m, n and b."),
+    click.option("--map", "mapping", metavar="m=NAME,…", help="Which array of a file is m, n and b, or W and b."),
     click.option("--transpose", is_flag=True, default=None, help="The file's connectivity acts on rows, r ← r W."),
     click.option("--form", type=click.Choice(["rate", "current"]), help="tanh(W x + b), or W tanh(h) + b."),
     click.option("--scale", type=Real(0), help="Factor of the connectivity, such as 0.01 for W = m nᵀ/100."),
     click.option("--leak", type=Real(0, 1), help="Δt/τ of the map x ← (1 − leak)·x + leak·tanh(…)."),
     click.option("--time", type=click.Choice(["flow", "map"]), help="Whose eigenvalues and times are reported."),
+    click.option("--activation", type=click.Choice(_ACTIVATIONS), help="Of a full-rank network. [default: tanh]"),
+    click.option("--layer", metavar="NAME", help="Which recurrent layer, where a file holds several."),
+    click.option("--input", "inputs", metavar="VALUE|FILE.npy", help="Constant input. [default: 0]"),
+    click.option("--model", metavar="MODULE:FUNCTION", help="Your function that builds the module from the arrays."),
+)
+_SEARCH_OPTIONS = (
+    click.option("--starts", metavar="N|FILE.npy", help="Search from so many random states, or from these alone."),
+    click.option("--seed", type=Whole(0), help="Of whatever is random in the search. [default: 0]"),
+    click.option("--budget", type=Whole(1), help="Most boxes, or evaluations, that a search spends."),
 )
 _TRIAL_OPTIONS = (
+    click.option("--trials", metavar="FILE.npz", help="Trials with inputs over time; a period of them is analyzed."),
+    click.option("--period", metavar="NAME", help="Which period of the trials. [default: the last]"),
+    click.option("--context", type=Whole(0), help="Which of the period's different inputs. [default: 0]"),
     click.option("--x0", metavar="VALUE|FILE.npy", help="A trial's initial state: of all units, or of each."),
     click.option("--trial-steps", type=Whole(1), help="Iterations of a trial. [default: until at rest]"),
     click.option("--delay", type=Real(0), help="The task's delay, in τ."),
@@ -38,7 +54,7 @@ _RUN_OPTIONS = (
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
-@grouped(_MODEL_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
+@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
     from dynaghost.analysis import Analysis
@@ -71,7 +87,7 @@ def plot(out: str) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@grouped(_MODEL_OPTIONS)
+@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS)
 def inspect(file: str, **options: Any) -> None:
     """What one checkpoint FILE holds, and its slow points."""
     from dynaghost.checkpoints.formats import read_arrays
@@ -84,7 +100,8 @@ def inspect(file: str, **options: Any) -> None:
     found = recognize_source(file, **_model(options))
     for line in (f"equation: {found.equation}", f"weights: {found.guess}", *(f"note: {n}" for n in found.notes)):
         click.echo(line)
-    click.echo(slow_points_text(find_slow_points(found.system), found.system.time))
+    searched = {**_search(options), "seed": options["seed"] or 0}
+    click.echo(slow_points_text(find_slow_points(found.system, **searched), found.system.time))
 
 
 @click.command()
@@ -113,14 +130,45 @@ def _load(folder: str, options: dict[str, Any]) -> Any:
     metrics = False if options["no_metrics"] else options["metrics"]
     trial = {name: options[name] for name in ("trial_steps", "delay", "threshold")}
     reading = {"metrics": metrics, "axis": options["axis"], "pattern": options["pattern"]}
-    run = load_run(folder, **reading, **_model(options), **trial, x0=_initial_state(options["x0"]))
+    trial |= {name: options[name] for name in ("trials", "period", "context")}
+    trial["x0"] = _number_or_file(options["x0"], "--x0")
+    run = load_run(folder, **reading, **_model(options), **trial, **_search(options), seed=options["seed"])
     chosen = {name: options[name] for name in ("every", "start", "stop")}
     return run.select(**chosen) if any(value is not None for value in chosen.values()) else run
 
 
 def _model(options: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: options[name] for name in ("transpose", "form", "scale", "leak", "time")}
-    return {**plain, "mapping": _mapping(options["mapping"])}
+    names = ("transpose", "form", "scale", "leak", "time", "activation", "layer")
+    found = {name: options[name] for name in names}
+    found["inputs"] = _number_or_file(options["inputs"], "--input")
+    return {**found, "mapping": _mapping(options["mapping"]), "model": _function(options["model"])}
+
+
+def _search(options: dict[str, Any]) -> dict[str, Any]:
+    from dynaghost.checkpoints.settings import search_starts
+
+    return {"starts": search_starts(options["starts"]), "budget": options["budget"]}
+
+
+def _function(text: str | None) -> Any:
+    """The user's function MODULE:FUNCTION, imported from where the command is run, or from what is installed."""
+    if text is None:
+        return None
+    module, colon, name = text.partition(":")
+    if not (module and colon and name):
+        raise click.BadParameter(f"expected MODULE:FUNCTION, got {text!r}", param_hint="--model")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise click.BadParameter(
+            f"expected MODULE:FUNCTION that can be imported, got {error}", param_hint="--model"
+        ) from error
+    finally:
+        sys.path.remove(os.getcwd())
+    if not callable(found):
+        raise click.BadParameter(f"expected a function, got {type(found).__name__}", param_hint="--model")
+    return found
 
 
 def _mapping(text: str | None) -> dict[str, str] | None:
@@ -128,17 +176,17 @@ def _mapping(text: str | None) -> dict[str, str] | None:
         return None
     pairs = [part.partition("=") for part in text.split(",")]
     if any(role not in ("m", "n", "b", "W") or not equals or not name for role, equals, name in pairs):
-        raise click.BadParameter(f"expected m=NAME,n=NAME,b=NAME, got {text!r}", param_hint="--map")
+        raise click.BadParameter(f"expected m=NAME,n=NAME,b=NAME or W=NAME,b=NAME, got {text!r}", param_hint="--map")
     return {role: name for role, _, name in pairs}
 
 
-def _initial_state(text: str | None) -> float | str | None:
+def _number_or_file(text: str | None, option: str) -> float | str | None:
     if text is None or text.endswith(".npy"):
         return text
     try:
         return float(text)
     except ValueError as error:
-        raise click.BadParameter(f"expected a number or a .npy file, got {text!r}", param_hint="--x0") from error
+        raise click.BadParameter(f"expected a number or a .npy file, got {text!r}", param_hint=option) from error
 
 
 def _draw(result: Any, target: Path) -> None:

@@ -4,8 +4,9 @@ A network that is driven has slow points only while its input is constant. So a 
 input (cue, delay, response), each of which is one system to analyze.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -170,6 +171,15 @@ class Trials:
     def steps(self) -> int:
         """How many steps a trial has; 0 where nothing tells."""
         return _steps({"inputs": self.inputs, "targets": self.targets, "mask": self.mask, "states": self.states})
+
+    def digest(self) -> str:
+        """SHA-256 of everything it holds."""
+        found = hashlib.sha256(repr(self.named).encode())
+        for one in fields(self):
+            array = getattr(self, one.name)
+            if isinstance(array, np.ndarray):
+                found.update(f"{one.name} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     def periods(self) -> tuple[Period, ...]:
         """The named periods, or else every stretch of at least two steps in which no trial's input changes.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
-from dynaghost.systems.low_rank import RankOneCircuit
+from dynaghost.systems.base import System
 from dynaghost.trajectories.branches import Branch, Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
@@ -37,7 +37,9 @@ class Description:
     time : str
         "flow" or "map".
     dim, units : int
-        Dimensions of the latent circuit, and units of the network.
+        Dimensions in which slow points are given, and state variables of the network.
+    coordinates : str
+        "latent" where `x` is κ of a latent circuit, else "state".
     leak : float or None
     trial : Trial or None
     content : str
@@ -53,6 +55,7 @@ class Description:
     time: str
     dim: int
     units: int
+    coordinates: str
     leak: float | None
     trial: Trial | None
     content: str
@@ -62,12 +65,28 @@ class Description:
 class Batch:
     """Consecutive checkpoints analyzed in one task: what a store keeps, and a resumed run does not compute again.
 
-    `links` lead from each checkpoint to the next, the last one into the next batch (none from the last checkpoint).
+    `links` of rank-one networks lead from each checkpoint to the next, the last one into the next batch (none from the
+    last checkpoint); other networks have none here.
     """
 
     steps: tuple[int, ...]
     points: tuple[SlowPoints, ...]
     links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What following found, on the line or in space: the fields of `Findings` of the same names, and notes on it."""
+
+    circuits: tuple[System, ...]
+    points: tuple[SlowPoints, ...]
+    tracks: Tracks
+    pairs: tuple[PairTrack, ...]
+    starts: tuple[tuple[float, int | None], ...] | None
+    events: tuple[Event, ...]
+    verdicts: tuple[Verdict, ...]
+    structural: tuple[int, ...]
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,8 +99,9 @@ class Findings:
     steps : tuple of int
         Of the checkpoints.
     files : tuple of str
-    circuits : tuple of RankOneCircuit
-        One a checkpoint.
+    circuits : tuple of System
+        One a checkpoint: latent circuits, or the networks themselves. An analysis that was loaded has latent circuits
+        only; for other networks it is empty.
     points : tuple of SlowPoints
         One a checkpoint.
     tracks : Tracks
@@ -89,7 +109,8 @@ class Findings:
     pairs : tuple of PairTrack
         The complex pair of every branch that is a ghost somewhere.
     starts : tuple of (float, int or None), or None
-        κ(0) of the trial, and the branch it ends on, at every checkpoint; None without a trial.
+        κ(0) of the trial (in many dimensions, its projection on the diagram's axis), and the branch it ends on, at
+        every checkpoint; None without a trial.
     losses : Losses
     events : tuple of Event
     verdicts : tuple of Verdict
@@ -101,7 +122,7 @@ class Findings:
     description: Description
     steps: tuple[int, ...]
     files: tuple[str, ...]
-    circuits: tuple[RankOneCircuit, ...] = field(repr=False)
+    circuits: tuple[System, ...] = field(repr=False)
     points: tuple[SlowPoints, ...] = field(repr=False)
     tracks: Tracks = field(repr=False)
     pairs: tuple[PairTrack, ...] = field(repr=False)
@@ -114,6 +135,11 @@ class Findings:
     @property
     def branches(self) -> tuple[Branch, ...]:
         return self.tracks.branches
+
+    @property
+    def seed(self) -> int:
+        """Of whatever was random in the search; 0 where nothing was."""
+        return next((points.seed for points in self.points if points.seed is not None), 0)
 
     @cached_property
     def graph(self) -> "Graph":

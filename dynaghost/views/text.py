@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dynaghost.errors import counted
-from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, SlowPoints
+from dynaghost.slowpoints.records import Certificate, Coverage, FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
@@ -51,13 +51,28 @@ def _points(findings: Findings) -> list[str]:
     total = len(findings.points)
     carried = sum(at.cost.carried for at in findings.points)
     balls = sum(at.cost.ball_evaluations > 0 for at in findings.points)
+    where = " on the whole line" if findings.description.dim == 1 else ""
     lines = [
         f"{counted(total, 'checkpoint')}, {counted(len(points), 'slow point')}, {proved} of them proved",
-        "fixed points proved complete on the whole line at "
-        f"{complete} of {counted(total, 'checkpoint')}, ghosts at {ghosts}",
-        f"certificates carried over at {carried}, searched at {total - carried - balls}, by ball arithmetic at {balls}",
+        f"fixed points proved complete{where} at {complete} of {counted(total, 'checkpoint')}, ghosts at {ghosts}",
     ]
-    return [*lines, *_counts(findings)]
+    if findings.description.dim == 1:
+        searched = total - carried - balls
+        lines.append(
+            f"certificates carried over at {carried}, searched at {searched}, by ball arithmetic at {balls}",
+        )
+    return [*lines, *_coverage(findings.points), *_counts(findings)]
+
+
+def _coverage(points: Sequence[SlowPoints]) -> Iterator[str]:
+    """What is known of what was not seen, where completeness is not proved."""
+    known = [at.coverage for at in points if at.coverage is not None and not at.complete]
+    if known:
+        agree = sum(bool(coverage.agree) for coverage in known)
+        yield (
+            f"found, not proved complete, at {len(known)}: two methods agree at {agree} of them, estimated share of "
+            f"starts that would find something new at most {max(coverage.unseen for coverage in known):.3g}"
+        )
 
 
 def _counts(findings: Findings) -> Iterator[str]:
@@ -91,11 +106,11 @@ def event_line(event: Event) -> str:
 def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
     match kind:
         case EventKind.SADDLE_NODE:
-            return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at κ = {evidence['x']:.4g}"
-        case EventKind.GHOST_EMERGENCE | EventKind.GHOST_DISSOLUTION | EventKind.PITCHFORK | EventKind.CUSP:
-            return f"at κ = {evidence['x']:.4g}"
+            return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
         case EventKind.CAPTURE:
-            return f"the trial leaves branch {evidence['from_branch']} for branch {evidence['ends_on_branch']}"
+            into = evidence.get("ends_on_branch", evidence["into_branch"])
+            who = f"{counted(len(evidence['trials']), 'trial')} leave" if "trials" in evidence else "the trial leaves"
+            return f"{who} branch {evidence['from_branch']} for branch {into}"
         case EventKind.READOUT_CROSSING:
             return (
                 f"a fixed point crosses κ* = {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
@@ -104,9 +119,24 @@ def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
             return f"loss {evidence['loss_before']:.4g} → {evidence['loss_after']:.4g}"
         case EventKind.OSCILLATION:
             return f"{evidence['alternations']} alternations, period {evidence['period']} metrics"
-        case EventKind.NO_LEARNING_ZONE:
+        case EventKind.NO_LEARNING_ZONE if "attractor_after" in evidence:
             return f"gradient gone, the trial ends at κ = {evidence['attractor_after']:.4g}"
-    return ""
+        case EventKind.NO_LEARNING_ZONE:
+            return "gradient gone, every trial was captured before"
+    return f"at {_where(evidence)}" if "x" in evidence else ""
+
+
+def _where(evidence: dict[str, Any]) -> str:
+    """The place of an event: κ on the line; in many dimensions the first few numbers of the state."""
+    return f"κ = {evidence['x']:.4g}" if "state" not in evidence else f"x = {_vector(evidence['state'])}"
+
+
+def _vector(x: Sequence[float] | Array, most: int = 4) -> str:
+    """A few numbers in brackets; one without."""
+    values = [f"{value:.4g}" for value in list(x)[:most]]
+    if len(x) == 1:
+        return values[0]
+    return f"({', '.join(values)}{', …' if len(x) > most else ''})"
 
 
 def _verdicts(findings: Findings) -> list[str]:
@@ -206,25 +236,56 @@ def slow_points_text(points: SlowPoints, time: Time) -> str:
     claims = [("fixed points", points.complete), ("ghosts", points.ghosts_complete)]
     told = ", ".join(f"{what} {'proved complete' if proved else 'not proved complete'}" for what, proved in claims)
     lines.append(f"{told}; index sum {'undefined' if points.index_sum is None else points.index_sum}")
+    if points.coverage is not None:
+        lines.append(_coverage_line(points.coverage))
     if points.unresolved:
-        parts = ", ".join(f"[{part.lower[0]:.6g}, {part.upper[0]:.6g}]" for part in points.unresolved)
-        lines.append(f"undecided ({points.status}): {parts}")
+        parts = ", ".join(_part(part.lower, part.upper) for part in points.unresolved[:20])
+        lines.append(f"undecided ({points.status}): {parts}{', …' if len(points.unresolved) > 20 else ''}")
+    for region in points.slow_regions:
+        lines.append(
+            f"slow region of dimension about {region.dimension:.3g}, of {counted(len(region.states), 'state')}: "
+            "these are no fixed points"
+        )
     return "\n".join(lines)
 
 
+def _coverage_line(coverage: Coverage) -> str:
+    agree = {True: "both methods hit every point", False: "the methods disagree", None: "one method alone"}
+    told = f"{counted(coverage.starts, 'start')}, {counted(coverage.lines, 'line')}: {agree[coverage.agree]}"
+    failures = ", ".join(f"{count} {reason}" for reason, count in coverage.failures)
+    return f"{told}; estimated unseen share {coverage.unseen:.3g}" + (
+        f"; starts without a point: {failures}" * bool(failures)
+    )
+
+
+def _part(lower: Array, upper: Array) -> str:
+    if len(lower) == 1:
+        return f"[{lower[0]:.6g}, {upper[0]:.6g}]"
+    return f"around {_vector(0.5 * (lower + upper))} ± {_vector(0.5 * (upper - lower))}"
+
+
 def _fixed_point_line(point: FixedPoint, letter: str) -> str:
-    rates = f"λ = {point.eigenvalues[0]:.4g} per τ"
-    if point.multipliers is not None:
-        rates += f", multiplier {point.multipliers[0]:.4g}"
     why = f": {point.undecided_because}" if point.undecided_because else ""
-    place = f"{letter} = {point.x[0]:.6g} ± {point.radius:.1g}"
-    return f"fixed point at {place}: {point.stability}, {rates} [{point.certificate}{why}]"
+    place = f"{letter} = {_vector(point.x) if len(point.x) > 1 else format(point.x[0], '.6g')} ± {point.radius:.1g}"
+    return f"fixed point at {place}: {point.stability}, {_rates(point)} [{point.certificate}{why}]"
+
+
+def _rates(point: FixedPoint) -> str:
+    if len(point.x) == 1:
+        told = f"λ = {point.eigenvalues[0]:.4g} per τ"
+        return told if point.multipliers is None else f"{told}, multiplier {point.multipliers[0]:.4g}"
+    nearest = point.nearest_to_critical
+    value = f"{nearest.real:.4g}" if nearest.imag == 0 else f"{nearest.real:.4g} ± {abs(nearest.imag):.4g}i"
+    what = "eigenvalue" if point.time is Time.FLOW else "multiplier"
+    directions = counted(point.unstable_directions, "unstable direction")
+    return f"{directions}, {what} nearest to critical {value}"
 
 
 def _ghost_line(ghost: Ghost, letter: str, time: Time) -> str:
     unit = "τ" if time is Time.FLOW else "iterations"
     why = f": {ghost.undecided_because}" if ghost.undecided_because else ""
+    place = _vector(ghost.x) if len(ghost.x) > 1 else format(ghost.x[0], ".6g")
     return (
-        f"ghost at {letter} = {ghost.x[0]:.6g}: speed {ghost.speed:.4g}, passage time {ghost.passage_time:.4g} {unit} "
+        f"ghost at {letter} = {place}: speed {ghost.speed:.4g}, passage time {ghost.passage_time:.4g} {unit} "
         f"({ghost.passage_from}), no fixed point within {ghost.radius:.4g} [{ghost.certificate}{why}]"
     )

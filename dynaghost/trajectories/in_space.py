@@ -1,0 +1,180 @@
+"""Runs of networks of many dimensions: the same flow as on the line, with what each search can prove."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from dynaghost.errors import DynaghostError, counted
+from dynaghost.slowpoints.find import find_slow_points
+from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import LowRankRNN
+from dynaghost.systems.trials import Drive, Period, Trials
+from dynaghost.trajectories.branches import Tracks
+from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.findings import Batch, Outcome
+from dynaghost.trajectories.space_course import SpaceCourse, find_space_events, pair_tracks
+from dynaghost.trajectories.space_run import follow_run
+from dynaghost.trajectories.space_tracks import track_space
+from dynaghost.trajectories.space_verdict import judge_in_space
+from dynaghost.trajectories.trial import Trial
+from dynaghost.trajectories.visits import Visit, first_states, visit
+
+BATCH = 8
+"""Checkpoints in one task. The same for every number of jobs, so that results are too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search in many dimensions is told besides the network; see `find_slow_points`.
+
+    Attributes
+    ----------
+    starts : int, ndarray (starts, dim) or None
+    seed : int
+    budget : int or None
+    """
+
+    starts: int | Array | None = None
+    seed: int = 0
+    budget: int | None = None
+
+
+def reduced(network: System) -> System:
+    """In whose coordinates slow points are: the latent circuit of a network of low rank, else the network."""
+    return network.latent() if isinstance(network, LowRankRNN) else network
+
+
+def compute(steps: tuple[int, ...], networks: Sequence[System], search: Search) -> Batch:
+    """Slow points of a batch's checkpoints; what lies between them is followed when all are known.
+
+    Parameters
+    ----------
+    steps : tuple of int
+        At most `BATCH`, and one more, which is not searched here.
+    networks : sequence of System
+        Likewise.
+    search : Search
+
+    Raises
+    ------
+    DynaghostError
+        If networks differ in kind or size.
+    """
+    circuits = [reduced(network) for network in networks]
+    _check_alike(steps, circuits)
+    points = [_points(network, search) for network in networks[:BATCH]]
+    return Batch(steps[:BATCH], tuple(points), ())
+
+
+def _points(network: System, search: Search) -> SlowPoints:
+    return find_slow_points(network, starts=search.starts, seed=search.seed, budget=search.budget)
+
+
+def _check_alike(steps: Sequence[int], circuits: Sequence[System]) -> None:
+    for (first, one), (second, other) in pairwise(zip(steps, circuits, strict=True)):
+        if type(one) is not type(other) or one.dim != other.dim:
+            raise DynaghostError(
+                f"checkpoints: expected networks of one kind and size, got {one!r} at {first} and {other!r} at {second}"
+            )
+
+
+def conclude(
+    steps: tuple[int, ...],
+    networks: tuple[System, ...],
+    batches: Sequence[Batch],
+    visits: Callable[[int, System, SlowPoints], Visit] | None,
+    losses: Losses,
+    *,
+    apply: Callable[..., Any] = map,
+) -> Outcome:
+    """Branches, events and verdicts.
+
+    Parameters
+    ----------
+    steps : tuple of int
+    networks : tuple of System
+    batches : sequence of Batch
+        As `compute` gave them.
+    visits : callable or None
+        What the trials visit at a checkpoint, from its index, network and slow points.
+    losses : Losses
+    apply : callable
+        How a function is applied to every pair of neighbouring checkpoints: `map`, or one with workers.
+    """
+    circuits = tuple(reduced(network) for network in networks)
+    points = tuple(p for batch in batches for p in batch.points)
+    followed = follow_run(circuits, points, apply=apply)
+    tracks, points = track_space(steps, followed), followed.points
+    seen = None
+    if visits is not None:
+        seen = tuple(visits(e, network, found) for e, (network, found) in enumerate(zip(networks, points, strict=True)))
+    course = SpaceCourse(steps, circuits, points, tracks, seen, losses)
+    events, structural = find_space_events(course)
+    return Outcome(
+        circuits=circuits,
+        points=points,
+        tracks=Tracks(steps, tracks.branches, (), tracks.labels, ()),
+        pairs=pair_tracks(steps, points, tracks),
+        starts=_starts(course),
+        events=events,
+        verdicts=judge_in_space(course, events),
+        structural=structural,
+        notes=_notes(followed.added),
+    )
+
+
+def _notes(added: int) -> tuple[str, ...]:
+    if not added:
+        return ()
+    return (f"{counted(added, 'slow point')} not found by the search, but reached from another checkpoint, were added",)
+
+
+def _starts(course: SpaceCourse) -> tuple[tuple[float, int | None], ...] | None:
+    """Of the first trial."""
+    if course.visits is None:
+        return None
+    return tuple(
+        (course.tracks.axis.of(one.visited[0]), course.ends(e)[0] if one.ends else None)
+        for e, one in enumerate(course.visits)
+    )
+
+
+def from_x0(trial: Trial) -> Callable[[int, System, SlowPoints], Visit]:
+    """Trials that start at given states and have no other input than the network's constant one."""
+
+    def visits(_: int, network: System, points: SlowPoints) -> Visit:
+        states = first_states(network, trial.x0)
+        return visit(network, reduced(network), points.fixed_points, states, steps=trial.steps)
+
+    return visits
+
+
+def from_trials(
+    trials: Trials, period: Period, context: int, drives: Callable[[int], Drive]
+) -> Callable[[int, System, SlowPoints], Visit]:
+    """Trials with inputs over time, in the period whose constant input is analyzed.
+
+    Parameters
+    ----------
+    trials : Trials
+    period : Period
+    context : int
+        Which of the period's inputs; only the trials that have it are felt.
+    drives : callable
+        From the index of a checkpoint to its network under a given input.
+    """
+    chosen = period.context == context
+
+    def visits(e: int, network: System, points: SlowPoints) -> Visit:
+        path = trials.simulate(drives(e))[chosen, period.start : period.stop + 1]
+        after = visit(network, reduced(network), points.fixed_points, path[:, -1])
+        states = path.reshape(-1, path.shape[-1])
+        circuit = reduced(network)
+        inside = states if circuit is network else circuit.project(states)  # type: ignore[attr-defined]
+        return Visit(np.asarray(inside), after.ends)
+
+    return visits
