@@ -78,5 +78,5 @@ def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: in
 
 
 def _check_budget(budget: int | None) -> None:
-    if budget is not None and not budget > 0:
-        raise DynaghostError(f"budget: expected a number above 0, or None, got {budget}")
+    if budget is not None and not budget >= 0:
+        raise DynaghostError(f"budget: expected a number not below 0, or None, got {budget}")

@@ -201,6 +201,7 @@ def _fixed_point(
         certificate=Certificate.EXISTS_UNIQUE,
         radius=radius,
         unique_radius=alone,
+        time=system.time,
     )
 
 
@@ -228,6 +229,7 @@ def _ghost(system: ScalarSystem, x: float, f: float, curve: float, bounds: tuple
         certificate=Certificate.ROOT_FREE if radius > 0 else Certificate.UNDECIDED,
         radius=radius,
         undecided_because="" if radius > 0 else f"|f| = {abs(f):.3g} is not above its rounding error {error:.3g}",
+        alignment=weight,
     )
 
 
@@ -299,6 +301,7 @@ def _fixed_point_ball(line: Line, root: Root) -> FixedPoint:
             radius=radius,
             unique_radius=radius,
             undecided_because=root.because or "a double or triple root: f' is exactly 0, so it is not simple",
+            time=system.time,
         )
     if not eigenvalue * root.slope > 0:
         # Next to a fold f' at the nearest float may round to the other sign; the proved one is the root's.
