@@ -128,9 +128,9 @@ def test_the_same_seed_gives_the_same_answer_with_any_number_of_threads():
 def test_a_line_attractor_is_a_slow_region_and_no_fixed_point():
     # Along x₀ > 0 every state of this network stands still.
     W = np.diag([1.0, 0.5, 0.2])
-    points = dg.find_slow_points(
+    points = search(
         dg.LeakyRNN(W, [0.0, 0.1, 0.1], activation="relu"),
-        starts=np.abs(np.random.default_rng(0).normal(size=(80, 3))) + np.array([0.1, 0, 0]),
+        np.abs(np.random.default_rng(0).normal(size=(80, 3))) + np.array([0.1, 0, 0]),
     )
     (region,) = points.slow_regions
     assert (points.fixed_points, points.ghosts, region.dimension) == ((), (), 1)
