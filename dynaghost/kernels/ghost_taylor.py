@@ -23,7 +23,7 @@ The E_jk (`all_ghosts` forms them) enter every test as parts of the remainders `
 sums of products of numbers ≥ 0, rounded upwards by the factor `UP`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,8 +32,9 @@ from dynaghost.kernels.elementary import tanh_sech2_into
 from dynaghost.kernels.ghost_rows import add_times, times
 from dynaghost.kernels.lanes import dot
 
-# Called from compiled code only.
-JIT = njit(error_model="numpy", cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+JIT = njit(error_model="numpy", cache=True, **_INNER)
+"""For what is called from compiled code only."""
 # A callee is optimized again in every caller, which in a deep tree of calls takes minutes: this one is pasted in.
 INLINE = njit(error_model="numpy", inline="always")
 U = 2.0**-53
