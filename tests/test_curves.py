@@ -96,7 +96,7 @@ def test_a_leap_over_a_saddle_node_is_not_believed_and_one_to_its_own_root_is():
 
 def test_a_leap_does_not_change_to_a_root_nearby():
     # x = tanh(3x + b): the middle root moves to where it is born, the outer one is close by.
-    line = Line(LeakyRNN([[3.0]], [0.0]), LeakyRNN([[3.0]], [1.5]))
+    line = Line(LeakyRNN([[3.0]], [1.0]), LeakyRNN([[3.0]], [1.5]))
     roots = [
         sorted(float(p.x[0]) for p in find_slow_points(system).fixed_points) for system in (line.first, line.second)
     ]
@@ -128,3 +128,18 @@ def test_anywhere_on_the_line_as_many_fixed_points_are_followed_as_are_proved_to
         proved = find_all(between(*systems, place), budget=100_000)
         followed = sum(stay.from_s <= place <= stay.to_s for stay in story.stays)
         assert len(proved.roots) == followed or not proved.complete
+
+
+@pytest.mark.parametrize("seed", [9, 3])
+def test_fixed_points_that_live_between_two_checkpoints_only_are_found_where_a_ghost_leads_to_them(seed):
+    rng = np.random.default_rng(seed)
+    W, b = 2 * rng.normal(size=(2, 4, 4)), 0.4 * rng.normal(size=(2, 4))
+    systems = tuple(LeakyRNN(W[i], b[i], time="flow") for i in (0, 1))
+    story = tell(systems, tuple(find_slow_points(system) for system in systems))
+    assert (story.lost, story.lost_ghosts) == ((), ())
+    between_only = [stay for stay in story.stays if isinstance(stay.low, int) and isinstance(stay.high, int)]
+    assert between_only
+    for place in np.linspace(0.03, 0.97, 9):
+        proved = find_all(between(*systems, place), budget=100_000)
+        assert proved.complete
+        assert len(proved.roots) == sum(stay.from_s <= place <= stay.to_s for stay in story.stays)

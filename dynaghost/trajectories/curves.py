@@ -1,8 +1,9 @@
 """The solution curve of F(x, s) = 0 from a known point of it, in natural steps of s where it is plain and by
 pseudo-arclength where it turns.
 
-A step is believed only if Newton contracts at once (|Δx₁| ≤ ¼|Δx₀|, which neither scaling nor a change of coordinates
-of F alters) and if the tangents at both of its ends account for it; so a step does not change to another curve nearby.
+A step is believed only if Newton contracts at once (|Δx₁| ≤ 0.15·|Δx₀|, which neither scaling nor a change of
+coordinates of F alters) and if the tangents at both of its ends account for it; so a step does not change to another
+curve nearby.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,11 +17,12 @@ import numpy as np
 from dynaghost.kernels.linear import solve_each
 from dynaghost.systems.base import Array
 
-_CONTRACTION = 0.25
+_CONTRACTION = 0.15
 _CLOSE = 1e-10  # Newton has arrived where its next step would be below this, relative to 1 + |x|
 _NOISE = 1e-13
-_TILT = 0.94  # least cosine between the tangents at the ends of a step
-_UNACCOUNTED = 0.4  # most of a step's correction that its tangents leave unexplained
+_TILT = 0.96  # least cosine between the tangents at the ends of a step
+_UNACCOUNTED = 0.25  # most of a step's correction that its tangents leave unexplained
+_BESIDE = 1e-3  # distance from a turning, in x, within which it is looked for
 _FIRST, _LONGEST, _SHORTEST = 0.25, 2.0, 1e-9
 STEPS = 400
 """Most arclength steps of one curve."""
@@ -43,6 +45,7 @@ class CurveEnd(StrEnum):
     SINGULAR = "it starts where the derivative is singular"
     SHORT = "steps became too short"
     BUDGET = "budget of steps"
+    CLOSED = "it closes on itself"
     INFINITE = "it goes to infinity"
 
 
@@ -183,7 +186,27 @@ def trace(
     if not fine[0]:
         curve.end = CurveEnd.SINGULAR
         return curve
-    h = min(_FIRST, longest)
+    return _trace_on(equation, curve, steps, longest, turnings)
+
+
+def loop(equation: Equation, x: Array, s: float, v: Array, *, steps: int = STEPS) -> Curve | None:
+    """The curve through a turning at `x` and `s`, where its tangent is (v, 0), until it closes or leaves the line.
+
+    The turning is its first node, and its last one too if it closes; it is not among `turnings`. None if there is no
+    such curve.
+    """
+    t = np.append(v / np.linalg.norm(v), 0.0)
+    beside = [correct(equation, np.append(x, s) + side * _BESIDE * t, t) for side in (-1, 1)]
+    before, after = (None if found is None else found[0] for found in beside)
+    if before is None or after is None or before.t[-1] * after.t[-1] >= 0:
+        return None
+    first = _where(equation, before, after, lambda at: float(at.t[-1]))
+    return _trace_on(equation, Curve([first]), steps, _LONGEST, None)
+
+
+def _trace_on(equation: Equation, curve: Curve, steps: int, longest: float, turnings: int | None) -> Curve:
+    """Further nodes, until something ends the curve."""
+    h, size = min(_FIRST, longest), float(np.linalg.norm(curve.nodes[0].x))
     for _ in range(steps):
         here = curve.nodes[-1]
         found = _step(equation, here, h)
@@ -196,12 +219,34 @@ def trace(
         new, easy = found
         if _advance(equation, curve, new) or (turnings is not None and len(curve.turnings) >= turnings):
             return curve
-        if np.linalg.norm(new.x) > 1e6 * (1 + np.linalg.norm(x)):
+        if np.linalg.norm(new.x) > 1e6 * (1 + size):
             curve.end = CurveEnd.INFINITE
+            return curve
+        if _closes(curve):
             return curve
         h = min(h * (2.0 if easy else 1.0), longest)
     curve.end = CurveEnd.BUDGET
     return curve
+
+
+def _closes(curve: Curve) -> bool:
+    """Whether the last step went past the first node; then that is the last one too."""
+    first = curve.nodes[0]
+    if not curve.turnings or len(curve.nodes) < 4 or abs(first.t[-1]) > 1e-5:
+        return False
+    here, new = curve.nodes[-2:]
+    h = float(np.linalg.norm(new.y - here.y))
+    # Its own turning is found a second time, or, by rounding, missed.
+    again = float(np.linalg.norm(here.y - first.y)) <= 1e-6 * (1 + float(np.linalg.norm(first.y)))
+    past = (new.y - first.y) @ first.t >= 0 >= (here.y - first.y) @ first.t
+    near = np.linalg.norm(new.y - first.y) <= 1.2 * h and new.t @ first.t > _TILT - 0.2
+    if not (again or (past and near)):
+        return False
+    del curve.nodes[-2 if again else -1 :]
+    curve.turnings = [k for k in curve.turnings if k < len(curve.nodes)]
+    curve.nodes.append(first)
+    curve.end = CurveEnd.CLOSED
+    return True
 
 
 def _step(equation: Equation, here: Node, h: float) -> tuple[Node, bool] | None:

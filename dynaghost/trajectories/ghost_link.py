@@ -15,7 +15,7 @@ import numpy as np
 
 from dynaghost.slowpoints.records import Ghost
 from dynaghost.systems.base import Array
-from dynaghost.trajectories.curves import Curve, CurveEnd, leap, trace
+from dynaghost.trajectories.curves import Curve, CurveEnd, Node, leap, point, trace, zero
 from dynaghost.trajectories.equations import Minima
 from dynaghost.trajectories.happenings import Happening, HappeningKind
 from dynaghost.trajectories.pair_curves import beside_fold, follow_pair, same_pair
@@ -24,6 +24,7 @@ from dynaghost.trajectories.stability_changes import Fold
 from dynaghost.trajectories.straight import Line
 
 _STEPS = 120  # most arclength steps of a minimum
+_SHORT = 0.05  # longest step of a second attempt
 _ASIDE = 1e-2  # share of the way from a saddle-node at which the minimum that it leaves is looked up
 
 
@@ -62,7 +63,8 @@ class GhostFollowing:
     """The ghosts of a link.
 
     `events` are emergences and dissolutions, numbered from `first_number` on; `unlisted` are minima that were reached
-    at a checkpoint and are not listed there.
+    at a checkpoint and are not listed there; `zeros` are places (x, s) where f vanishes on a followed minimum, so that
+    a saddle-node is there that no fixed point of the checkpoints led to.
     """
 
     line: Line
@@ -72,6 +74,7 @@ class GhostFollowing:
     events: list[Happening] = field(default_factory=list)
     lost: dict[Place, str] = field(default_factory=dict)
     unlisted: list[tuple[int, Array]] = field(default_factory=list)
+    zeros: list[tuple[Array, float]] = field(default_factory=list)
     taken: set[Place] = field(default_factory=set)
 
 
@@ -179,11 +182,27 @@ def _stay(
     following.stays.append(GhostStay(low[0], high[0], low[1], high[1], (pairs[0], pairs[1]), by))
 
 
-def _from_ghost(following: GhostFollowing, place: Place) -> None:
+def _free(following: GhostFollowing, side: int, x: Array) -> Place | None:
+    """The other end of a stretch that was followed by its pair to the listed ghost at `x`, once that is given up.
+
+    A ghost can change its pair, where another one comes to slow the flow more. Then the minimum, which is what is seen,
+    decides: the stretch is taken out, and its other ghost is to be followed by its minimum.
+    """
+    for stay in following.stays:
+        ends = [place for place in (stay.low, stay.high) if isinstance(place, Place)]
+        here = next((place for place in ends if place.side == side), None)
+        if len(ends) == 2 and here is not None and _at(following.listed[side][here.index], x):
+            following.stays.remove(stay)
+            following.taken.difference_update(ends)
+            return ends[0] if ends[1] == here else ends[1]
+    return None
+
+
+def _from_ghost(following: GhostFollowing, place: Place, *, by_pair: bool = True) -> None:
     """A listed ghost by its pair across the line, else by its minimum."""
     ghost, here, side = following.listed[place.side][place.index], float(place.side), 1 - place.side
     z = None
-    if ghost.complex_point is not None:
+    if by_pair and ghost.complex_point is not None:
         z, reached = follow_pair(following.line, ghost.complex_point, here, float(side))
         found = _with_pair(following, side, z) if reached == side else None
         if found is not None:
@@ -195,8 +214,15 @@ def _from_ghost(following: GhostFollowing, place: Place) -> None:
         following.lost[place] = because
         following.taken.add(place)
         return
-    by = Identity.MINIMUM if z is None else Identity.PAIR
-    _stay(following, (place, here), (other, at), (side, z), by)
+    freed = None
+    if other is None and by_pair:
+        freed = _free(following, side, following.unlisted[-1][1])
+        if freed is not None:
+            other = _near(following, side, following.unlisted.pop()[1])
+    by = Identity.MINIMUM if z is None or freed is not None else Identity.PAIR
+    _stay(following, (place, here), (other, at), (side, None if freed else z), by)
+    if freed is not None:
+        _from_ghost(following, freed, by_pair=False)
 
 
 def _minimum(following: GhostFollowing, x: Array, start: float, side: int) -> tuple[Place | int | None, float, str]:
@@ -210,10 +236,13 @@ def _minimum(following: GhostFollowing, x: Array, start: float, side: int) -> tu
     if place is not None and not _vanishes(following.line, [(x, start), (jump.x[0], float(side))]):
         return place, float(side), ""
     curve = trace(equation, x, start, rising=side == 1, steps=_STEPS, turnings=1)
+    if curve.end is not CurveEnd.ARRIVED or _vanishes(following.line, _way(curve)):
+        # Curves of fixed points solve ∇q = 0 too, and may be near: only short steps tell the two apart.
+        curve = trace(equation, x, start, rising=side == 1, steps=4 * _STEPS, longest=_SHORT, turnings=1)
     if curve.end is not CurveEnd.ARRIVED:
         return None, start, f"{TOO_FAR}: {curve.end}"
-    until = curve.turnings[0] if curve.turnings else len(curve.nodes) - 1
-    if _vanishes(following.line, [(node.x, node.s) for node in curve.nodes[: until + 1]]):
+    if _vanishes(following.line, _way(curve)):
+        following.zeros.append(_first_zero(equation, _until_turning(curve)))
         return None, start, "it becomes two fixed points that are there between the checkpoints only"
     if curve.turnings:
         return _turned(following, curve, side), curve.nodes[curve.turnings[0]].s, ""
@@ -226,21 +255,48 @@ def _minimum(following: GhostFollowing, x: Array, start: float, side: int) -> tu
     return place, float(side), ""
 
 
+def _until_turning(curve: Curve) -> list[Node]:
+    return curve.nodes[: curve.turnings[0] + 1] if curve.turnings else curve.nodes
+
+
+def _way(curve: Curve) -> list[tuple[Array, float]]:
+    return [(node.x, node.s) for node in _until_turning(curve)]
+
+
 def _vanishes(line: Line, places: Sequence[tuple[Array, float]]) -> bool:
     """Whether f turns round on the way: then it was 0 in between, and the critical point of q no ghost."""
     fields = [line.at(s).f(x) for x, s in places]
     return any(float(one @ other) < 0 for one, other in pairwise(fields))
 
 
+def _first_zero(equation: Minima, nodes: Sequence[Node]) -> tuple[Array, float]:
+    """Where f first turns round on the way."""
+
+    def field(at: Node) -> Array:
+        return equation.line.at(at.s).f(at.x)
+
+    a, b = next((a, b) for a, b in pairwise(nodes) if float(field(a) @ field(b)) < 0)
+    ahead = field(a)
+
+    def along(u: float) -> float:
+        return float(field(point(equation, a, b, u)) @ ahead)
+
+    found = point(equation, a, b, zero(along, 0.0, 1.0, along(0.0), along(1.0)))
+    return found.x, found.s
+
+
 def _near(following: GhostFollowing, side: int, x: Array) -> Place | None:
     for index, ghost in enumerate(following.listed[side]):
         place = Place(side, index)
-        width = math.sqrt(ghost.speed / ghost.curvature) if ghost.curvature > 0 else 0.0
-        # The minimum of a faint ghost is flat, and known to a share of its width only.
-        tolerance = max(1e-6 * (1 + float(np.linalg.norm(x))), 0.01 * width)
-        if place not in following.taken and np.linalg.norm(x - ghost.x) <= tolerance:
+        if place not in following.taken and _at(ghost, x):
             return place
     return None
+
+
+def _at(ghost: Ghost, x: Array) -> bool:
+    """Whether `x` is where a listed ghost is; the minimum of a faint one is flat, and known to a share of its width."""
+    width = math.sqrt(ghost.speed / ghost.curvature) if ghost.curvature > 0 else 0.0
+    return bool(np.linalg.norm(x - ghost.x) <= max(1e-6 * (1 + float(np.linalg.norm(x))), 0.01 * width))
 
 
 def _turned(following: GhostFollowing, curve: Curve, side: int) -> int:

@@ -5,7 +5,7 @@ import numpy as np
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.straight import Line
 
-_CONTRACTION, _UNACCOUNTED = 0.25, 0.4
+_CONTRACTION, _UNACCOUNTED = 0.15, 0.25
 _CLOSE = 1e-11
 _SHORTEST = 2.0**-14
 # Distance from a saddle-node, as a share of the way that follows, at which the pair it leaves is looked up.

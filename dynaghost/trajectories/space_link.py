@@ -216,21 +216,23 @@ class Turning:
     neighbours: tuple[Node, Node]
 
 
-def lives(paths: Sequence[Path]) -> tuple[list[Life], list[Turning]]:
-    """The paths cut at their turnings."""
+def lives(paths: Sequence[Path], loops: Sequence[Curve] = ()) -> tuple[list[Life], list[Turning]]:
+    """The paths, and curves that close between the checkpoints, cut at their turnings."""
     turnings: list[Turning] = []
     found: list[Life] = []
     for path in paths:
-        found.extend(_cut(path, turnings))
+        found.extend(_cut(path.curve, path.start, path.end, turnings))
+    for curve in loops:
+        first, nodes = len(turnings), curve.nodes
+        turnings.append(Turning(nodes[0], nodes[1].s > nodes[0].s, (nodes[-2], nodes[1])))
+        found.extend(_cut(curve, first, first, turnings))
     return found, turnings
 
 
-def _cut(path: Path, turnings: list[Turning]) -> Iterator[Life]:
-    curve = path.curve
-    begins: Place | int | None = path.start
+def _cut(curve: Curve, begins: Place | int | None, last: Place | int | None, turnings: list[Turning]) -> Iterator[Life]:
     pieces = list(curve.pieces)
     for k, piece in enumerate(pieces):
-        ends: Place | int | None = path.end
+        ends = last
         if k + 1 < len(pieces):
             at = curve.turnings[k]
             creates = piece[0].s > piece[-1].s

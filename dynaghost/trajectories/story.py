@@ -1,13 +1,16 @@
 """All that is found between two consecutive checkpoints of an n-dimensional run: a function of these two alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
+from dynaghost.trajectories.closed_curves import closed_curves
+from dynaghost.trajectories.curves import Curve
 from dynaghost.trajectories.equations import FixedPoints
-from dynaghost.trajectories.ghost_link import GhostStay, follow_ghosts
+from dynaghost.trajectories.ghost_link import GhostFollowing, GhostStay, follow_ghosts
 from dynaghost.trajectories.happenings import Happening, HappeningKind, happenings
-from dynaghost.trajectories.space_link import Life, Place, follow, lives
+from dynaghost.trajectories.space_link import Following, Life, Place, follow, lives
 from dynaghost.trajectories.stability_changes import changes, fold
 from dynaghost.trajectories.straight import Line
 
@@ -88,29 +91,47 @@ def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], 
     >>> [(one.kind.value, round(one.s, 9)) for one in story.happenings]
     [('saddle_node', 0.5)]
     """
-    line = Line(*systems)
-    equation = FixedPoints(line)
+    equation = FixedPoints(Line(*systems))
     listed = points[0].fixed_points, points[1].fixed_points
     following = follow(equation, *listed, attempts=attempts)
-    pieces, turnings = lives(following.followed)
+    found = _read(equation, points, following, [])
+    loops, more = closed_curves(equation, found.ghosts.zeros)
+    if loops:
+        found = _read(equation, points, following, loops)
+    order = sorted(range(len(found.events)), key=lambda i: _rank(found.events, i, found.pieces))
+    numbers = {old: new for new, old in enumerate(order)}
+    return Story(
+        tuple(_stay(piece, count, numbers) for piece, count in zip(found.pieces, found.unstable, strict=True)),
+        tuple(_renumbered(stay, numbers) for stay in found.ghosts.stays),
+        tuple(found.events[i] for i in order),
+        _sorted(following.lost),
+        _sorted(found.ghosts.lost),
+        (*_unlisted(found.pieces), *more),
+        tuple(found.ghosts.unlisted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Curves cut into pieces, and what happens on them."""
+
+    pieces: list[Life]
+    unstable: list[tuple[int, int]]
+    events: list[Happening]
+    ghosts: GhostFollowing
+
+
+def _read(
+    equation: FixedPoints, points: tuple[SlowPoints, SlowPoints], following: Following, loops: Sequence[Curve]
+) -> _Reading:
+    listed = points[0].fixed_points, points[1].fixed_points
+    pieces, turnings = lives(following.followed, loops)
     folds = [fold(equation, turning) for turning in turnings]
     changed, unstable = changes(equation, listed, pieces, folds)
     events = happenings(equation, pieces, unstable, folds, changed)
     saddle_nodes = [(k, one) for k, one in enumerate(folds) if events[k].kind is HappeningKind.SADDLE_NODE]
-    ghosts = follow_ghosts(line, points[0].ghosts, points[1].ghosts, saddle_nodes, len(events))
-    events += ghosts.events
-    order = sorted(range(len(events)), key=lambda i: _rank(events, i, pieces))
-    numbers = {old: new for new, old in enumerate(order)}
-    stays = tuple(_stay(piece, count, numbers) for piece, count in zip(pieces, unstable, strict=True))
-    return Story(
-        stays,
-        tuple(_renumbered(stay, numbers) for stay in ghosts.stays),
-        tuple(events[i] for i in order),
-        _sorted(following.lost),
-        _sorted(ghosts.lost),
-        tuple(_unlisted(pieces)),
-        tuple(ghosts.unlisted),
-    )
+    ghosts = follow_ghosts(equation.line, points[0].ghosts, points[1].ghosts, saddle_nodes, len(events))
+    return _Reading(pieces, unstable, events + ghosts.events, ghosts)
 
 
 def _rank(events: list[Happening], i: int, pieces: list[Life]) -> tuple[float, int]:

@@ -78,8 +78,9 @@ def links():
         costs.append((best, len(ends[0].fixed_points), len(story.happenings)))
     calm = [cost for cost, _, events in costs if not events]
     eventful = [cost for cost, _, events in costs if events]
+    numbers = [number for _, number, _ in costs]
     print(
-        f"128 units, {min(n for _, n, _ in costs)} to {max(n for _, n, _ in costs)} fixed points: a link without events "
+        f"128 units, {min(numbers)} to {max(numbers)} fixed points: a link without events "
         f"{1e3 * np.median(calm or [np.nan]):.0f} ms (median of {len(calm)}), with events "
         f"{1e3 * np.median(eventful or [np.nan]):.0f} ms (of {len(eventful)})"
     )
