@@ -49,8 +49,9 @@ _THIN = 0.01
 @INLINE
 def _look(problem, work, box, P, found, count):
     """All tests on one box. `_GONE` or `_LEFT`, the number of ghosts, and whether z was narrowed to [Z_LOW, Z_HIGH]."""
-    dim, y, reach = problem.D.shape[0], work.vector[Y], work.vector[R]
-    centre, half, slack, large = work.vector[X], work.vector[X_REACH], 0.0, 0.0
+    vector, square = work.vector, work.square
+    dim, y, reach = problem.D.shape[0], vector[Y], vector[R]
+    centre, half, slack, large = vector[X], vector[X_REACH], 0.0, 0.0
     for j in range(dim):
         centre[j] = 0.5 * (box[_LOW, j] + box[_HIGH, j])
         half[j] = max(box[_HIGH, j] - centre[j], centre[j] - box[_LOW, j])
@@ -65,19 +66,19 @@ def _look(problem, work, box, P, found, count):
     if large > problem.knobs[3]:
         set_value(problem, work)
         for k in range(dim):
-            work.vector[STEP, k] = 1e-12 * large * dim
+            vector[STEP, k] = 1e-12 * large * dim
             for j in range(dim):
-                work.vector[STEP, k] += abs(P[k, j]) * half[j] * UP
-        if off_the_sphere(problem, work, work.vector[STEP]):
+                vector[STEP, k] += abs(P[k, j]) * half[j] * UP
+        if off_the_sphere(problem, work, vector[STEP]):
             return _GONE, count, False
     if not bounded(problem, y) or not expand(problem, work):
         return _LEFT, count, False
     # A thousandth more than the box: what is proved holds around its faces too.
-    overlap(work.square[Q], P, half, reach, 1.001)
+    overlap(square[Q], P, half, reach, 1.001)
     for v in range(dim):
-        work.vector[STEP, v] = work.vector[Z_HIGH, v] = reach[v]
-        work.vector[Z_LOW, v] = -reach[v]
-        work.vector[TOP, v] = y[v]
+        vector[STEP, v] = vector[Z_HIGH, v] = reach[v]
+        vector[Z_LOW, v] = -reach[v]
+        vector[TOP, v] = y[v]
     set_remainders(problem, work)
     set_bounds(problem, work)
     if bends_down(problem, work):
@@ -88,11 +89,11 @@ def _look(problem, work, box, P, found, count):
     if regular(problem, work):
         return _GONE, count, False
     if convex(problem, work):
-        copy(work.square[Q], work.square[FRAME])
+        copy(square[Q], square[FRAME])
         settled, count = settle(problem, work, found, count)
         if settled:
             return _GONE, count, False
-        copy(work.square[FRAME], work.square[Q])
+        copy(square[FRAME], square[Q])
     return _LEFT, count, True
 
 
@@ -107,19 +108,20 @@ def _volume(low, high):
 @INLINE
 def _narrow(problem, work, box, P):
     """Intersect the box with the ranges of z, in the frame that leaves less; returns the share that is left."""
+    vector, square = work.vector, work.square
     dim = P.shape[0]
     before = _volume(box[_LOW], box[_HIGH])
     total = 0.0
     for v in range(dim):
-        total += max(abs(work.vector[Z_LOW, v]), abs(work.vector[Z_HIGH, v]))
+        total += max(abs(vector[Z_LOW, v]), abs(vector[Z_HIGH, v]))
     for j in range(dim):
         at = 0.5 * (box[_LOW, j] + box[_HIGH, j])
         low, high = -1e-12 * total - 1e-14 * abs(at), 1e-12 * total + 1e-14 * abs(at)
         for v in range(dim):
             product = 0.0
             for k in range(dim):
-                product += P[k, j] * work.square[Q, k, v]
-            ends = product * work.vector[Z_LOW, v], product * work.vector[Z_HIGH, v]
+                product += P[k, j] * square[Q, k, v]
+            ends = product * vector[Z_LOW, v], product * vector[Z_HIGH, v]
             low += min(ends[0], ends[1])
             high += max(ends[0], ends[1])
         slack = 16.0 * U * (abs(at) + abs(box[_ORIGIN, j])) * dim
@@ -127,11 +129,11 @@ def _narrow(problem, work, box, P):
         box[_HIGH, j] = min(box[_HIGH, j], at + high + slack)
         if not box[_LOW, j] < box[_HIGH, j]:
             return 0.0
-    if _volume(work.vector[Z_LOW], work.vector[Z_HIGH]) < 0.9 * _volume(box[_LOW], box[_HIGH]):
+    if _volume(vector[Z_LOW], vector[Z_HIGH]) < 0.9 * _volume(box[_LOW], box[_HIGH]):
         for k in range(dim):
-            box[_ORIGIN, k] = work.vector[TOP, k]
-            box[_LOW, k], box[_HIGH, k] = work.vector[Z_LOW, k], work.vector[Z_HIGH, k]
-        copy(work.square[Q], P)
+            box[_ORIGIN, k] = vector[TOP, k]
+            box[_LOW, k], box[_HIGH, k] = vector[Z_LOW, k], vector[Z_HIGH, k]
+        copy(square[Q], P)
     for k in range(dim):
         # Thinner than the enclosure of a minimum it could never hold one.
         if box[_HIGH, k] - box[_LOW, k] < _THIN * problem.knobs[2]:

@@ -111,11 +111,12 @@ def bounded(problem, y):
 @JIT
 def expand(problem, work):
     """F, the frame Q and all derivatives at y; false if they are not finite."""
+    square = work.square
     set_value(problem, work)
     set_hessian(problem, work)
-    copy(work.square[H_Y], work.square[TEMP])
-    _eigenvectors(work.square[TEMP], work.square[Q])
-    if not _orthonormal(work.square[Q]):
+    copy(square[H_Y], square[TEMP])
+    _eigenvectors(square[TEMP], square[Q])
+    if not _orthonormal(square[Q]):
         return False
     set_tensors(problem, work)
     return True
@@ -178,26 +179,27 @@ def off_the_sphere(problem, work, r):
 @INLINE
 def _newton(problem, work, reach):
     """Newton's method on ∇q from y, in place; false if it does not settle within 4·reach of its start."""
-    dim, y, before = problem.D.shape[0], work.vector[Y], np.inf
+    vector, square = work.vector, work.square
+    dim, y, before = problem.D.shape[0], vector[Y], np.inf
     travelled = 0.0
     for step in range(40):
         set_value(problem, work)
         set_hessian(problem, work)
-        copy(work.square[H_Y], work.square[TEMP])
-        _eigenvectors(work.square[TEMP], work.square[Q])
+        copy(square[H_Y], square[TEMP])
+        _eigenvectors(square[TEMP], square[Q])
         for v in range(dim):
             slope = 0.0
             for k in range(dim):
                 along = 0.0
                 for m in range(dim):
-                    along += work.square[J_Y, k, m] * work.square[Q, m, v]
-                slope += along * work.vector[F, k]
-            work.vector[STEP, v] = -slope / work.square[TEMP, v, v]
+                    along += square[J_Y, k, m] * square[Q, m, v]
+                slope += along * vector[F, k]
+            vector[STEP, v] = -slope / square[TEMP, v, v]
         size, scale = 0.0, 1.0
         for m in range(dim):
             move = 0.0
             for v in range(dim):
-                move += work.square[Q, m, v] * work.vector[STEP, v]
+                move += square[Q, m, v] * vector[STEP, v]
             y[m] += move
             size += abs(move)
             scale = max(scale, abs(y[m]))
@@ -213,7 +215,8 @@ def _newton(problem, work, reach):
 @INLINE
 def _proved_minimum(problem, work, within):
     """Whether ∇q points outwards on every face of a small box around y, whose half-widths are left in `R`."""
-    dim, reach = problem.D.shape[0], work.vector[R]
+    vector, square = work.vector, work.square
+    dim, reach = problem.D.shape[0], vector[R]
     for v in range(dim):
         reach[v] = 1e-12 * within
     for _ in range(5):
@@ -221,23 +224,23 @@ def _proved_minimum(problem, work, within):
         set_bounds(problem, work)
         proved = True
         for v in range(dim):
-            rest = abs(work.vector[G, v]) + work.vector[G_REST, v]
+            rest = abs(vector[G, v]) + vector[G_REST, v]
             for m in range(dim):
                 if m != v:
-                    rest += abs(work.square[H, v, m]) * reach[m]
+                    rest += abs(square[H, v, m]) * reach[m]
                 for n in range(dim):
                     rest += 0.5 * abs(work.q3[v, m, n]) * reach[m] * reach[n]
                     for p in range(dim):
                         rest += abs(work.q4[v, m, n, p]) * reach[m] * reach[n] * reach[p] / 6.0
-            bend = work.square[H, v, v]
+            bend = square[H, v, v]
             if not bend > 0.0:
                 return False
             proved = proved and bend * reach[v] > rest * (1.0 + 1e-9)
-            work.vector[STEP, v] = max(reach[v], 2.0 * rest / bend)
+            vector[STEP, v] = max(reach[v], 2.0 * rest / bend)
         if proved:
             return True
         for v in range(dim):
-            reach[v] = work.vector[STEP, v]
+            reach[v] = vector[STEP, v]
             if not reach[v] < within:
                 return False
     return False
@@ -263,23 +266,24 @@ def _in_box(work, centre, frame, reach, y, radius):
 @INLINE
 def settle(problem, work, found, count):
     """In a box with at most one critical point: whether it is decided, and the new number of ghosts."""
-    dim, y = problem.D.shape[0], work.vector[Y]
-    centre, reach, frame = work.vector[X], work.vector[X_REACH], work.square[FRAME]
+    vector, square = work.vector, work.square
+    dim, y = problem.D.shape[0], vector[Y]
+    centre, reach, frame = vector[X], vector[X_REACH], square[FRAME]
     within = 0.0
     for v in range(dim):
-        centre[v], reach[v] = y[v], work.vector[R, v]
+        centre[v], reach[v] = y[v], vector[R, v]
         within = max(within, reach[v])
         for k in range(dim):
-            frame[k, v] = work.square[Q, k, v]
+            frame[k, v] = square[Q, k, v]
     if not _newton(problem, work, within) or not bounded(problem, y) or not expand(problem, work):
         return False, count
     if not _proved_minimum(problem, work, within):
         return False, count
     radius = 0.0
     for v in range(dim):
-        radius += work.vector[R, v] ** 2
+        radius += vector[R, v] ** 2
     radius = np.sqrt(radius) * (1.0 + 1e-12)
-    if not _in_box(work, work.vector[TOP], frame, work.vector[X_REACH], y, radius):
+    if not _in_box(work, vector[TOP], frame, vector[X_REACH], y, radius):
         return False, count
     low, high = least_speed(problem, work)
     if not low > 0.0:
@@ -291,12 +295,12 @@ def settle(problem, work, found, count):
         if np.sqrt(distance) > (found[j, dim + RADIUS] + radius) * (1.0 + 1e-9):
             continue
         # Enclosures that meet: one minimum, if both lie where there is at most one.
-        same = _in_box(work, work.vector[TOP], frame, work.vector[X_REACH], found[j, :dim], found[j, dim + RADIUS])
+        same = _in_box(work, vector[TOP], frame, vector[X_REACH], found[j, :dim], found[j, dim + RADIUS])
         return same, count
     speed = 0.0
     for k in range(dim):
         found[count, k] = y[k]
-        speed += work.vector[F, k] ** 2
+        speed += vector[F, k] ** 2
     found[count, dim + RADIUS], found[count, dim + SPEED] = radius, np.sqrt(speed)
     found[count, dim + SPEED_LOW], found[count, dim + SPEED_HIGH] = low, high
     return True, count + 1

@@ -114,7 +114,8 @@ def copy(source, out):
 @JIT
 def set_value(problem, work):
     """u, tanh u, sech² u and F at the point y."""
-    unit, y = work.unit, work.vector[Y]
+    vector = work.vector
+    unit, y = work.unit, vector[Y]
     u = unit[ARG]
     for i in range(u.size):
         u[i] = problem.b[i]
@@ -125,7 +126,7 @@ def set_value(problem, work):
         value = dot(problem.A[0, k], unit[T])
         for m in range(y.size):
             value -= problem.D[k, m] * y[m]
-        work.vector[F, k] = value
+        vector[F, k] = value
 
 
 @INLINE
@@ -144,6 +145,7 @@ def _fourth(t, s, c3, c4):
 @JIT
 def set_hessian(problem, work):
     """J and the Hessian of q in the coordinates y, unproved: they only choose a frame."""
+    square = work.square
     unit, dim = work.unit, problem.D.shape[0]
     _curve(unit[T], unit[S], unit[C2], unit[C3])
     alpha, term = unit[ALPHA], unit[TERM]
@@ -153,20 +155,21 @@ def set_hessian(problem, work):
         add_times(work.vector[F, k], problem.A[0, k], alpha)
         times(problem.A[0, k], unit[S], term)
         for m in range(dim):
-            work.square[J_Y, k, m] = dot(term, problem.B[m]) - problem.D[k, m]
+            square[J_Y, k, m] = dot(term, problem.B[m]) - problem.D[k, m]
     times(alpha, unit[C2], term)
     for m in range(dim):
         for n in range(m, dim):
             h = 2.0 * dot(term, problem.BB[m, n])
             for k in range(dim):
-                h += work.square[J_Y, k, m] * work.square[J_Y, k, n]
-            work.square[H_Y, m, n] = work.square[H_Y, n, m] = h
+                h += square[J_Y, k, m] * square[J_Y, k, n]
+            square[H_Y, m, n] = square[H_Y, n, m] = h
 
 
 @INLINE
 def _rotated(problem, work):
     """BQ, bounds on its magnitudes, its products, and J Q."""
-    dim, Q_ = problem.D.shape[0], work.square[Q]
+    square = work.square
+    dim, Q_ = problem.D.shape[0], square[Q]
     for v in range(dim):
         row, size = work.frame[0, v], work.frame[1, v]
         for i in range(row.size):
@@ -178,8 +181,8 @@ def _rotated(problem, work):
         for k in range(dim):
             value = 0.0
             for m in range(dim):
-                value += work.square[J_Y, k, m] * Q_[m, v]
-            work.square[J, k, v] = value
+                value += square[J_Y, k, m] * Q_[m, v]
+            square[J, k, v] = value
     for v in range(dim):
         for m in range(v, dim):
             times(work.frame[0, v], work.frame[0, m], work.products[v, m])
@@ -211,20 +214,21 @@ def set_tensors(problem, work):
 @INLINE
 def _speed_tensors(problem, work):
     """The derivatives of q from those of F."""
+    vector, square = work.vector, work.square
     unit, dim = work.unit, problem.D.shape[0]
-    F0, J_, F2, F3, q3, q4 = work.vector[F], work.square[J], work.F2, work.F3, work.q3, work.q4
+    F0, J_, F2, F3, q3, q4 = vector[F], square[J], work.F2, work.F3, work.q3, work.q4
     term, other = unit[TERM], unit[OTHER]
     times(unit[ALPHA], unit[C4], term)
     for a in range(dim):
         g = 0.0
         for k in range(dim):
             g += F0[k] * J_[k, a]
-        work.vector[G, a] = g
+        vector[G, a] = g
         for b in range(a, dim):
             h = 0.0
             for k in range(dim):
                 h += J_[k, a] * J_[k, b] + F0[k] * F2[k, a, b]
-            work.square[H, a, b] = work.square[H, b, a] = h
+            square[H, a, b] = square[H, b, a] = h
             times(term, work.products[a, b], other)
             for c in range(b, dim):
                 x = 0.0
@@ -282,14 +286,15 @@ def set_remainders(problem, work):
 
     Fills ρ, S, α's bound, `F_REST`, `DF_REST` (first the units' part) and `G_REST` (the part of order 4 in F·DF).
     """
-    unit, dim, reach = work.unit, problem.D.shape[0], work.vector[R]
+    vector = work.vector
+    unit, dim, reach = work.unit, problem.D.shape[0], vector[R]
     rho, term = unit[RHO], unit[TERM]
     for i in range(rho.size):
         rho[i] = 0.0
     total, largest = 0.0, 0.0
     for j in range(dim):
         total += reach[j]
-        largest = max(largest, abs(work.vector[F, j]))
+        largest = max(largest, abs(vector[F, j]))
         add_times(reach[j] * UP, work.frame[1, j], rho)
     _supremum(problem, unit)
     alpha, bound = unit[ALPHA], unit[ALPHA_ABS]
@@ -298,7 +303,7 @@ def set_remainders(problem, work):
     _weights(unit[C4], rho, unit[SUP], unit[LOW4], 4)
     _weights(unit[C4], rho, unit[SUP], unit[HIGH4], 3)
     for k in range(dim):
-        work.vector[F_REST, k] = dot(problem.A[1, k], unit[LOW4]) * UP
+        vector[F_REST, k] = dot(problem.A[1, k], unit[LOW4]) * UP
         times(problem.A[1, k], unit[HIGH4], term)
         for v in range(dim):
             work.square[DF_REST, k, v] = dot(term, work.frame[1, v]) * UP
@@ -308,4 +313,4 @@ def set_remainders(problem, work):
         other[i] = (2.0 / 3.0) * sup[i] * r * r
     times(other, bound, term)
     for v in range(dim):
-        work.vector[G_REST, v] = dot(term, work.frame[1, v]) * UP
+        vector[G_REST, v] = dot(term, work.frame[1, v]) * UP

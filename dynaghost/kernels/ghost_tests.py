@@ -108,14 +108,15 @@ def strip(problem, work, v):
 
     With x = z_v, g_v(z) is c₀ + c₁x + c₂x² + c₃x³ within e₀ + e₁|x| + e₂x².
     """
-    dim, reach, q3, q4 = problem.D.shape[0], work.vector[STEP], work.q3, work.q4
-    c0, c1, c2, c3 = work.vector[G, v], work.square[H, v, v], 0.5 * q3[v, v, v], q4[v, v, v, v] / 6.0
-    e0, e1, e2 = work.vector[G_REST, v], 0.0, 0.0
+    vector, square = work.vector, work.square
+    dim, reach, q3, q4 = problem.D.shape[0], vector[STEP], work.q3, work.q4
+    c0, c1, c2, c3 = vector[G, v], square[H, v, v], 0.5 * q3[v, v, v], q4[v, v, v, v] / 6.0
+    e0, e1, e2 = vector[G_REST, v], 0.0, 0.0
     for m in range(dim):
         if m == v:
             continue
         r = reach[m]
-        e0 += abs(work.square[H, v, m]) * r
+        e0 += abs(square[H, v, m]) * r
         e1 += abs(q3[v, v, m]) * r
         e2 += 0.5 * abs(q4[v, v, v, m]) * r
         # z_m² lies in [0, r²].
@@ -140,7 +141,8 @@ def strip(problem, work, v):
 
 @INLINE
 def _strips(work, v, c0, c1, c2, c3, e0, e1, e2):
-    low, high = work.vector[Z_LOW, v], work.vector[Z_HIGH, v]
+    vector = work.vector
+    low, high = vector[Z_LOW, v], vector[Z_HIGH, v]
     h = (0.5 / STRIPS) * (high - low)
     far = max(abs(low), abs(high))
     e0 = (e0 + 1e-14 * (abs(c0) + far * (abs(c1) + far * (abs(c2) + far * abs(c3))))) * UP
@@ -160,10 +162,10 @@ def _strips(work, v, c0, c1, c2, c3, e0, e1, e2):
     if last < 0:
         return False
     if first > 0:
-        work.vector[Z_LOW, v] = low + 2 * first * h - 1e-12 * h - 1e-14 * far
+        vector[Z_LOW, v] = low + 2 * first * h - 1e-12 * h - 1e-14 * far
     if last < STRIPS - 1:
-        work.vector[Z_HIGH, v] = low + 2 * (last + 1) * h + 1e-12 * h + 1e-14 * far
-    work.vector[STEP, v] = min(work.vector[R, v], max(abs(work.vector[Z_LOW, v]), abs(work.vector[Z_HIGH, v])))
+        vector[Z_HIGH, v] = low + 2 * (last + 1) * h + 1e-12 * h + 1e-14 * far
+    vector[STEP, v] = min(vector[R, v], max(abs(vector[Z_LOW, v]), abs(vector[Z_HIGH, v])))
     return True
 
 
@@ -225,24 +227,25 @@ def bends_down(problem, work):
 @INLINE
 def convex(problem, work):
     """Whether the Hessian of q is positive definite on the box: it holds at most one critical point of q."""
-    dim, dev = problem.D.shape[0], work.square[DEV]
+    vector, square = work.vector, work.square
+    dim, dev = problem.D.shape[0], square[DEV]
     for a in range(dim):
-        slack = work.square[H, a, a]
+        slack = square[H, a, a]
         for c in range(dim):
-            slack -= 0.2 * abs(work.q3[a, a, c]) * work.vector[R, c]
+            slack -= 0.2 * abs(work.q3[a, a, c]) * vector[R, c]
         if slack <= 0.0:
             return False
     for a in range(dim):
         for b in range(a, dim):
             middle, reach = _curvature_range(problem, work, a, b)
             if a == b:
-                work.vector[X, a] = middle - reach
+                vector[X, a] = middle - reach
                 dev[a, a] = 0.0
                 if not middle > reach:
                     return False
             else:
                 dev[a, b] = dev[b, a] = abs(middle) + reach
-    return dominant(work.vector[X], dev, work.square[TEMP, 0])
+    return dominant(vector[X], dev, square[TEMP, 0])
 
 
 @JIT
@@ -300,8 +303,9 @@ def inverse_into(A, out):
 @JIT
 def regular(problem, work):
     """Whether DF is nonsingular on the box: Y·DF = I + E, ρ(|E|) < 1, with Y about J⁻¹. Then it holds no ghost."""
-    dim, reach, square = problem.D.shape[0], work.vector[R], work.square
-    Y, dev, diagonal = square[INVERSE], square[DEV], work.vector[X]
+    vector = work.vector
+    dim, reach, square = problem.D.shape[0], vector[R], work.square
+    Y, dev, diagonal = square[INVERSE], square[DEV], vector[X]
     copy(square[J], square[TEMP])
     if not inverse_into(square[TEMP], Y):
         return False
@@ -331,10 +335,11 @@ def regular(problem, work):
 @INLINE
 def least_speed(problem, work):
     """Bounds on |F| over the box."""
+    vector = work.vector
     low, high = 0.0, 0.0
     for k in range(problem.D.shape[0]):
-        f = abs(work.vector[F, k])
-        move = work.vector[F_REACH, k] * (1.0 + 1e-15) - f + 2e-16 * f + work.vector[F_REST, k]
+        f = abs(vector[F, k])
+        move = vector[F_REACH, k] * (1.0 + 1e-15) - f + 2e-16 * f + vector[F_REST, k]
         near = max(f - move, 0.0)
         low += near * near
         high += (f + move) * (f + move)
