@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from dynaghost.kernels.low_rank_regions import low_rank_patterns
 from dynaghost.kernels.regions import surviving_patterns
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.slowpoints.piecewise import find_piecewise
 from dynaghost.slowpoints.piecewise_ghosts import prove_free
+from dynaghost.slowpoints.piecewise_low_rank import low_rank_factors
 from dynaghost.slowpoints.records import Certificate, PassageFrom, Status
 from dynaghost.systems.recurrent import LeakyRNN
 
@@ -269,9 +271,7 @@ def test_patterns_that_are_ruled_out_have_no_fixed_point(less):
     real = 0
     for seed in range(3):
         system = network(n, 2.5, seed, activation="leaky_relu", negative_slope=less)
-        slopes = np.where(patterns, 1.0, less)
-        u = np.linalg.solve(np.eye(n) - system.W * slopes[:, None, :], np.broadcast_to(system.b[:, None], (2**n, n, 1)))
-        expected = {on.tobytes() for on in patterns[np.all((u[..., 0] > 0) == patterns, axis=1)]}
+        expected = real_patterns(system, patterns)
         kept = np.zeros((64, n), bool)
         count, looked, settled = surviving_patterns(system.W, system.b, less, np.int64(2**n), kept)
         assert settled
@@ -290,3 +290,65 @@ def test_only_given_starts_are_used_and_nothing_is_then_complete():
     every = find_slow_points(system, starts=200, seed=3)
     assert len(every.fixed_points) == len(find_slow_points(system).fixed_points)
     assert every.seed == 3
+
+
+def low_rank(units, rank, seed, **options):
+    rng = np.random.default_rng(seed)
+    m = rng.normal(size=(units, rank))
+    n = (3 * m.T + 2 * rng.normal(size=(rank, units))) / units
+    return LeakyRNN(m @ n, 0.3 * rng.normal(size=units), activation="leaky_relu", **options)
+
+
+def real_patterns(system, patterns):
+    """Which of these regions hold their own fixed point, in float64."""
+    n = system.dim
+    slopes = np.where(patterns, 1.0, system.negative_slope)
+    u = np.linalg.solve(
+        np.eye(n) - system.W * slopes[:, None, :], np.broadcast_to(system.b[:, None], (*slopes.shape, 1))
+    )
+    return {on.tobytes() for on in patterns[np.all((u[..., 0] > 0) == patterns, axis=1)]}
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_low_rank_against_all_patterns(rank):
+    """As many units as can still be enumerated, so that the search in κ misses nothing and invents nothing."""
+    patterns, counts = np.array(list(itertools.product((True, False), repeat=11))), []
+    for seed in range(8):
+        system = low_rank(11, rank, seed, negative_slope=0.2 * (seed % 2))
+        factors = low_rank_factors(system)
+        kept, left = np.zeros((64, 11), bool), np.zeros((2, 8, rank + 1))
+        count, boxes, looked, settled = low_rank_patterns(
+            factors.G, factors.V, factors.noise, system.negative_slope, np.int64(100_000), kept, left
+        )
+        assert settled
+        assert boxes == 0
+        expected = real_patterns(system, patterns)
+        assert expected <= {on.tobytes() for on in kept[:count]}
+        points = find_piecewise(system)
+        assert points.complete
+        assert points.cost.boxes == looked
+        assert len(points.fixed_points) == len(expected)
+        counts.append(len(expected))
+    assert max(counts) >= 2
+
+
+def test_low_rank_at_sixty_units_against_cells_met_by_a_grid():
+    for seed in range(3):
+        system = low_rank(60, 2, seed, negative_slope=0.0)
+        points = find_piecewise(system)
+        assert points.complete
+        V = np.linalg.svd(system.W)[2][:2]
+        U = system.W @ V.T
+        axis = np.linspace(-1, 1, 60)
+        grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+        kappas = np.concatenate([scale * grid for scale in (1e-2, 0.3, 3.0, 30.0, 1e4)])
+        cells = np.unique(kappas @ U.T + system.b > 0, axis=0)
+        found = {(system.b + system.W @ p > 0).tobytes() for p in (point.x for point in points.fixed_points)}
+        assert real_patterns(system, cells) <= found
+        assert all(point.certificate is Certificate.EXISTS_UNIQUE for point in points.fixed_points)
+
+
+def test_without_bias_all_kinks_meet_and_it_is_said():
+    points = find_piecewise(LeakyRNN(np.outer(np.arange(1.0, 13.0), np.ones(12)), np.zeros(12), activation="relu"))
+    assert not points.complete
+    assert "many kinks meet" in points.unresolved[0].because

@@ -1,8 +1,8 @@
 """ReLU and leaky ReLU networks: fixed points exact by linear regions, all of them where the regions can be enumerated.
 
-The space is cut by the kinks into regions in which f is affine. Up to some twenty units every sign pattern is looked
-at and either ruled out with proof or solved, so that the list is complete over all of space, which has no box here.
-Beyond, fixed points and ghosts are what ways down through regions lead to.
+The space is cut by the kinks into regions in which f is affine. Up to some twenty units every sign pattern, and at low
+rank every cell of κ-space, is either ruled out with proof or solved, so that the list is complete over all of space,
+which has no box here. Beyond, fixed points and ghosts are what ways through regions lead to.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from dynaghost.slowpoints.linear_regions import (
 )
 from dynaghost.slowpoints.newton_kantorovich import RootProof, unproved
 from dynaghost.slowpoints.piecewise_ghosts import Descent, descend_regions, ghost_record
+from dynaghost.slowpoints.piecewise_low_rank import Factors, low_rank_factors
 from dynaghost.slowpoints.pointwise import index
 from dynaghost.slowpoints.records import (
     Certificate,
@@ -40,17 +41,20 @@ from dynaghost.systems.base import Array, System, Time
 from dynaghost.systems.recurrent import LeakyRNN
 
 BUDGET = 1_000_000
-"""Sign patterns that are looked at."""
+"""Sign patterns, or boxes of κ-space, that are looked at."""
 
-MOST_UNITS = 28
-"""Units up to which sign patterns are enumerated, as far as the budget goes."""
+MOST_UNITS = 24
+"""Units up to which sign patterns are enumerated, as far as the budget goes, whatever the rank."""
 
 EVERY_REGION = 8
 """Units up to which the slowest state of every region is computed, so that no ghost is missed but by rounding."""
 
 _KEPT = 1024
+_FEW_UNITS = 10  # up to which the rank does not matter
+_CROWDED = "many kinks meet at one state: too many regions that cannot be told apart there"
 _STARTS = 128
 _MOST_HOPS = 50
+_DESCENTS, _LEAST_DESCENTS = 2000, 8  # a step takes longer the more units there are
 _UNIT = 2.0**-53
 
 
@@ -78,7 +82,7 @@ def find_piecewise(
         Search from these states, or from so many random ones, and from nothing else.
     seed : int
     budget : int, optional
-        Most sign patterns.
+        Most sign patterns, or boxes of κ-space where W is of low rank.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def find_piecewise(
     ((), [-0.05], 0.05)
     """
     listing = _Listing(system)
-    complete = starts is None and system.dim <= MOST_UNITS and _enumerate(listing, BUDGET if budget is None else budget)
+    complete = starts is None and _enumerate(listing, BUDGET if budget is None else budget)
     checked = None if starts is None else checked_starts(system, starts, seed)
     given = checked is not None and not isinstance(starts, int | np.integer)
     number = _STARTS if checked is None else len(checked)
@@ -105,6 +109,7 @@ def find_piecewise(
     firsts = list(_all_patterns(system.dim)) if everywhere else [argument(system, x) > 0 for x in states]
     for on in firsts:
         listing.hop(on)
+    for on in firsts if given or everywhere else firsts[: max(_LEAST_DESCENTS, _DESCENTS // system.dim)]:
         listing.descend(on)
     return listing.conclude(complete, len(firsts), None if everywhere or given else seed)
 
@@ -175,18 +180,20 @@ class _Listing:
         return key
 
     def hop(self, on: Array) -> None:
-        """Newton: to the region that a region's own fixed point lies in, until that is real or comes again."""
+        """Newton: to the region in which a region's own fixed point lies, until that is real or one comes again."""
         way: set[bytes] = set()
         while on.tobytes() not in way and len(way) < _MOST_HOPS:
             way.add(on.tobytes())
-            key = self.add_region(on)
-            if key is not None:
-                self.hits[key] += 1
-                return
             try:
-                on = np.linalg.solve(np.eye(len(on)) - self.network.W * slopes_of(self.network, on), self.network.b) > 0
+                u = np.linalg.solve(np.eye(len(on)) - self.network.W * slopes_of(self.network, on), self.network.b)
             except np.linalg.LinAlgError:
                 return
+            if np.array_equal(u > 0, on):
+                key = self.add_region(on)
+                if key is not None:
+                    self.hits[key] += 1
+                return
+            on = u > 0
 
     def descend(self, on: Array) -> None:
         """Follow one start, by its region, to a fixed point or a ghost."""
@@ -254,20 +261,47 @@ def _starts(network: LeakyRNN, number: int, seed: int) -> Array:
 
 
 def _enumerate(listing: _Listing, budget: int) -> bool:
-    """Look at every sign pattern; whether all were settled within the budget."""
+    """Look at every region that can hold a fixed point; whether all were settled within the budget."""
+    network = listing.network
+    factors = low_rank_factors(network) if network.dim > _FEW_UNITS else None
+    if factors is not None:
+        return _by_rank(listing, factors, budget)
+    return network.dim <= MOST_UNITS and _by_signs(listing, budget)
+
+
+def _by_signs(listing: _Listing, budget: int) -> bool:
     from dynaghost.kernels.regions import surviving_patterns  # late: numba costs 0.4 s
 
     network = listing.network
-    kept, count = np.zeros((_KEPT, network.dim), np.bool_), -1
-    while count < 0:
-        count, looked, finished = surviving_patterns(
-            np.ascontiguousarray(network.W), network.b, network.negative_slope, np.int64(budget), kept
-        )
-        kept = kept if count >= 0 else np.zeros((8 * len(kept), network.dim), np.bool_)
-    listing.patterns, listing.cut_short = looked, not finished
+    kept = np.zeros((_KEPT, network.dim), np.bool_)
+    count, looked, finished = surviving_patterns(
+        np.ascontiguousarray(network.W), network.b, network.negative_slope, np.int64(budget), kept
+    )
+    return _look_at(listing, kept, count, looked, finished)
+
+
+def _by_rank(listing: _Listing, factors: Factors, budget: int) -> bool:
+    from dynaghost.kernels.low_rank_regions import low_rank_patterns
+
+    kept, left = np.zeros((_KEPT, listing.network.dim), np.bool_), np.zeros((2, _KEPT, factors.G.shape[1]))
+    count, boxes, looked, finished = low_rank_patterns(
+        factors.G, factors.V, factors.noise, listing.network.negative_slope, np.int64(budget), kept, left
+    )
+    if boxes:
+        listing.open_regions[b"boxes"] = _CROWDED
+    return _look_at(listing, kept, count, looked, finished)
+
+
+def _look_at(listing: _Listing, kept: Array, count: int, looked: int, finished: bool) -> bool:
+    """List what the patterns that were not ruled out hold."""
+    listing.patterns = looked
+    if count < 0:
+        listing.open_regions[b"patterns"] = _CROWDED
+        return False
+    listing.cut_short = not finished
     for on in kept[:count]:
         listing.add_region(on)
-    return bool(finished)
+    return finished
 
 
 def fixed_point_record(
