@@ -23,7 +23,7 @@ from dynaghost.analysis import analyze
 from dynaghost.checkpoints.run import load_run
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.slowpoints.records import Kind
-from dynaghost.systems import LeakyRNN, RankOneRNN
+from dynaghost.systems import LeakyRNN, RankOneRNN, SaddleNode
 from dynaghost.trajectories.branches import Relation
 from dynaghost.trajectories.space_events import space_events
 from dynaghost.trajectories.space_run import follow_run
@@ -158,6 +158,20 @@ def test_a_pair_its_saddle_node_and_the_ghost_that_it_leaves_are_one_branch_and_
     assert events[0].branches == (1, 0)
     assert events[1].branches == (1, 2)
     assert events[0].evidence["unstable_directions"] == [1, 0]
+
+
+@pytest.mark.parametrize("dim", [2, 16])
+def test_the_first_lyapunov_coefficient_of_a_hopf_is_that_of_its_normal_form(dim):
+    # y = √2·(Re z, Im z) on the critical eigenvector of length 1, so that ż = (p + i)z − 2|z|²z.
+    _, (event,) = followed(*run(HOPF, [-0.7, 0.5], dim=dim))
+    assert event.evidence["first_lyapunov_coefficient"] == pytest.approx(-2.0, abs=1e-6)
+
+
+def test_coefficients_of_a_saddle_node_are_those_of_its_normal_form():
+    # ẋ = x² + r with r = −1 + 3s.
+    systems = [SaddleNode(-1.0), SaddleNode(2.0)]
+    _, (event,) = followed(systems, [find_slow_points(system) for system in systems])
+    assert [event.evidence[name] for name in ("drive", "quadratic", "cubic")] == pytest.approx([3.0, 1.0, 0.0])
 
 
 def test_a_flip_of_a_tanh_unit_at_minus_one_is_found():

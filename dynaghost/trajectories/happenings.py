@@ -14,7 +14,7 @@ import numpy as np
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.curves import Node
 from dynaghost.trajectories.equations import FixedPoints
-from dynaghost.trajectories.normal_forms import SimpleZero, leak_of, simple_zero
+from dynaghost.trajectories.normal_forms import SimpleZero, first_lyapunov_coefficient, leak_of, simple_zero
 from dynaghost.trajectories.space_link import Life
 from dynaghost.trajectories.stability_changes import Change, Crossing, Fold
 
@@ -186,4 +186,7 @@ def _crossing(equation: FixedPoints, change: Change) -> Happening:
     if change.crossing is Crossing.FLIP:
         kind = HappeningKind.FLIP
     evidence = _eigenvalue(change, None if flow else leak_of(system))
+    if kind is HappeningKind.HOPF:
+        coefficient = first_lyapunov_coefficient(system, change.node.x, change.eigenvalue)
+        evidence["first_lyapunov_coefficient"] = coefficient
     return Happening(kind, change.node.s, change.bracket, change.node.x, (change.life,), None, True, evidence)

@@ -78,6 +78,33 @@ def _bordered_solution(J: Array, column: Array, row: Array, right: Array) -> Arr
     return solved(B, right[None])[0][0][0]
 
 
+def first_lyapunov_coefficient(system: System, x: Array, eigenvalue: complex) -> float:
+    """Of a flow's Hopf bifurcation at `x`, (n,), with the critical `eigenvalue` iω: below 0 the cycles are stable.
+
+    Re[p·C(q, q, q̄) − 2 p·B(q, J⁻¹B(q, q̄)) + p·B(q̄, (2iω − J)⁻¹B(q, q))]/2ω, J q = iω q, pᴴJ = iω pᴴ, |q| = 1, pᴴq = 1,
+    with B and C the second and third derivatives of f.
+    """
+    J, omega = system.jacobian(x), abs(eigenvalue.imag)
+    values, right = np.linalg.eig(J)
+    q = right[:, int(np.argmin(np.abs(values - 1j * omega)))]
+    values, left = np.linalg.eig(J.T)
+    p = left[:, int(np.argmin(np.abs(values - 1j * omega)))]
+    q = q / np.linalg.norm(q)
+    p = p / (p @ q)
+
+    def second(u: Array, v: Array, at: Array = x) -> Array:
+        return np.asarray(system.second_derivative(np.asarray(at), u, v))
+
+    def third(w: Array) -> Array:
+        return (second(q, q, x + _H * w) - second(q, q, x - _H * w)) / (2 * _H)
+
+    cubic = third(q.real) - 1j * third(q.imag)
+    steady = np.linalg.solve(J, second(q, q.conj()))
+    double = np.linalg.solve(2j * omega * np.eye(len(J)) - J, second(q, q))
+    total = p @ cubic - 2 * p @ second(q, steady) + p @ second(q.conj(), double)
+    return float(total.real) / (2 * omega)
+
+
 def leak_of(system: System) -> float:
     """The leak of a map; 1 where none is told."""
     return 1.0 if system.leak is None else system.leak
