@@ -14,6 +14,7 @@ from families import (
     PITCHFORK,
     TRANSCRITICAL,
     listed,
+    polynomial,
     run,
 )
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.slowpoints.records import Kind
 from dynaghost.systems import LeakyRNN, RankOneRNN, SaddleNode
 from dynaghost.trajectories.branches import Relation
+from dynaghost.trajectories.ghost_link import Identity
 from dynaghost.trajectories.space_events import space_events
 from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
@@ -158,6 +160,21 @@ def test_a_pair_its_saddle_node_and_the_ghost_that_it_leaves_are_one_branch_and_
     assert events[0].branches == (1, 0)
     assert events[1].branches == (1, 2)
     assert events[0].evidence["unstable_directions"] == [1, 0]
+
+
+def test_a_ghost_that_dissolves_and_returns_on_its_pair_is_one_branch():
+    # y³ + py + 0.3: |f| has a minimum beside the root for −0.84 < p < 0, and a complex pair for every p above −0.84.
+    base = polynomial(lambda p: [0.3, p, 0.0, 1.0])
+    values = [-0.3, -0.1, 0.2, 0.3, 0.1, -0.2]
+    found = run(base, values, dim=1, ghosts=lambda p: [[(-p / 3) ** 0.5]] if p < 0 else [])
+    tracks, events = followed(*found)
+    assert [event.kind.value for event in events] == ["ghost_dissolution", "ghost_emergence"]
+    places = [values[e.before] + e.at * (values[e.after] - values[e.before]) for e in events]
+    assert places == pytest.approx([0.0, 0.0], abs=1e-9)
+    assert len(tracks.branches) == 2
+    assert [segment.steps for segment in tracks.branches[1].segments] == [[0, 1], [5]]
+    assert all(event.evidence["speed"] == pytest.approx(0.3) for event in events)
+    assert {stay.by for story in follow_run(*found).stories for stay in story.ghost_stays} == {Identity.PAIR}
 
 
 @pytest.mark.parametrize("dim", [2, 16])
