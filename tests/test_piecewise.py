@@ -203,6 +203,7 @@ def test_ghosts_against_a_dense_scan(activation, form):
     for seed in range(12):
         system = network(2, 3.0, seed, activation=activation, form=form)
         points = find_piecewise(system)
+        assert points.ghosts_complete
         listed = np.array([point.x for point in points.points]).reshape(-1, 2)
         reach, steps = 4.0, 401
         for x in scanned_minima(system, reach, steps):
@@ -352,3 +353,40 @@ def test_without_bias_all_kinks_meet_and_it_is_said():
     points = find_piecewise(LeakyRNN(np.outer(np.arange(1.0, 13.0), np.ones(12)), np.zeros(12), activation="relu"))
     assert not points.complete
     assert "many kinks meet" in points.unresolved[0].because
+
+
+def stationary_state(system, signs):
+    """Where J_Dᵀf = 0 if the units of these signs (0: at the kink) are so, D open at the kinks; and if it is a minimum.
+
+    Linear in (x, τ), τᵢ = dᵢψᵢ at the kinks: −f + Cᵀ(dψ + τ) = 0, u = 0 at the kinks, in both forms.
+    """
+    n, W, less, rate = system.dim, system.W, system.negative_slope, system.form == "rate"
+    kinks, d = np.flatnonzero(signs == 0), np.where(signs > 0, 1.0, np.where(signs < 0, less, 0.0))
+    C, c = (W, system.b) if rate else (np.eye(n), np.zeros(n))
+    J, f0 = (d[:, None] * W - np.eye(n), d * system.b) if rate else (W * d - np.eye(n), system.b)
+    top = np.hstack([J.T @ J, C[kinks].T])
+    bottom = np.hstack([C[kinks], np.zeros((len(kinks),) * 2)])
+    solution = np.linalg.solve(np.vstack([top, bottom]), np.concatenate([-J.T @ f0, -c[kinks]]))
+    x, tau = solution[:n], solution[n:]
+    f, u = J @ x + f0, C @ x + c
+    psi = (f if rate else W.T @ f)[kinks]
+    return x, f, np.all(u * signs >= 0) and np.all(less * psi <= tau) and np.all(tau <= psi)
+
+
+@pytest.mark.parametrize(("activation", "form"), KINDS)
+def test_ghosts_against_all_places_that_kinks_leave(activation, form):
+    seen = 0
+    for seed in range(8):
+        system = network(4, 2.5, seed, activation=activation, form=form)
+        points = find_piecewise(system)
+        assert points.ghosts_complete
+        expected = []
+        for signs in itertools.product((-1, 0, 1), repeat=4):
+            x, f, minimum = stationary_state(system, np.array(signs))
+            if minimum and np.linalg.norm(f) > 1e-9:
+                expected.append(x)
+        assert len(points.ghosts) == len(expected)
+        for x in expected:
+            assert min(np.linalg.norm(ghost.x - x) for ghost in points.ghosts) < 1e-8
+        seen += len(expected)
+    assert seen >= 3
