@@ -74,6 +74,7 @@ def circuit_at(found: Analysis, epoch: int) -> dict[str, Any] | None:
         return None
     e = found.steps.index(epoch)
     circuit, points = found.circuits[e], found.points[e]
+    assert isinstance(circuit, RankOneCircuit)
     kappa, output = trial(circuit)
     scale = float(np.linalg.norm(circuit.weights[1]))
     return {

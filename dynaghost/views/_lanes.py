@@ -6,7 +6,7 @@ import numpy as np
 
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
-from dynaghost.views._layout import Line, grouped, lines, name, place
+from dynaghost.views._layout import Line, coordinate, grouped, lines, name, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ def lane_labels(findings: Findings, lanes: Lanes) -> tuple[list[int], list[str]]
     for line in lines(findings):
         start = texts.get(line.branch, (line.x[0], 0.0))[0]
         texts[line.branch] = (start, line.x[-1])
-    names = [f"branch {b}\nκ {texts[b][0]:.3g} → {texts[b][1]:.3g}".replace("-", "−") for b in lanes.lanes]
+    letter = coordinate(findings)
+    names = [f"branch {b}\n{letter} {texts[b][0]:.3g} → {texts[b][1]:.3g}".replace("-", "−") for b in lanes.lanes]
     places = list(lanes.lanes.values())
     if any(event.at is None for event in findings.events):
         return [*places, lanes.top], [*names, "loss"]

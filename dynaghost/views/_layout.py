@@ -160,6 +160,11 @@ def height(findings: Findings, event: Event) -> float | None:
     return None if found is None or event.at is None else float(found)
 
 
+def coordinate(findings: Findings) -> str:
+    """What the branch diagram's axis is: κ, or in many dimensions the first principal component of all slow points."""
+    return "κ" if findings.description.dim == 1 else "PC 1"
+
+
 def unit(findings: Findings) -> str:
     """Of passage times."""
     return "τ" if findings.description.time == "flow" else "iterations"

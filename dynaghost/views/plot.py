@@ -28,6 +28,10 @@ from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.views import _lanes as graph_layout
 from dynaghost.views import _layout as layout
 from dynaghost.views import _style as style
+from dynaghost.views import states
+from dynaghost.views.states import eigenvalues as eigenvalues
+from dynaghost.views.states import phase_portrait as phase_portrait
+from dynaghost.views.states import slow_points as slow_points
 
 
 def latent_flow(
@@ -58,6 +62,11 @@ def latent_flow(
     >>> [ax.get_title() for ax in latent_flow(findings)]
     ['step 0', 'step 1']
     """
+    if findings.description.dim != 1:
+        raise DynaghostError(
+            f"findings: expected one dimension, got {findings.description.dim}: plot.slow_points and "
+            "plot.phase_portrait draw those"
+        )
     indices = _indices(findings, layout.informative(findings) if steps is None else steps)
     window = layout.flow_window(findings, indices)
     with rc_context(style.STYLE):
@@ -143,7 +152,8 @@ def complex_plane(findings: Findings, *, ax: Axes | None = None) -> Axes:
         if not findings.pairs:
             ax.text(0.5, 0.6, "no complex pair at any checkpoint", transform=ax.transAxes, ha="center")
             ax.set_ylim(-0.2, 1)
-        ax.set(xlabel="Re z (κ)", ylabel="Im z (κ)")
+        letter = layout.coordinate(findings)
+        ax.set(xlabel=f"Re z ({letter})", ylabel="Im z (κ)" if letter == "κ" else "|Im z|")
         _step_bar(ax, findings, colours)
         _finish(ax)
         _legend([ax], own=own)
@@ -196,6 +206,9 @@ def event_graph(findings: Findings, *, ax: Axes | None = None) -> Axes:
 def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
     """Every picture as files: `flow`, `branches`, `branches_focus`, `complex_plane` and `event_graph`.
 
+    In many dimensions `states`, `eigenvalues` and, in two, `phase_portrait` of the last checkpoint take the place of
+    `flow`; there is a `complex_plane` where a ghost has a pair.
+
     The same findings give the same bytes. `branches_focus` shows the stretch in which most happens, and is left out
     where nothing does.
 
@@ -244,12 +257,27 @@ def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[s
 
 
 def _pictures(findings: Findings) -> Iterator[tuple[str, Any]]:
-    yield "flow", latent_flow(findings)[0].figure
+    if findings.description.dim == 1:
+        yield "flow", latent_flow(findings)[0].figure
+    else:
+        yield from _of_the_last(findings)
     yield "branches", branches(findings)[0].figure
     if (focus := layout.focus(findings)) is not None:
         yield "branches_focus", branches(findings, focus=focus)[0].figure
-    yield "complex_plane", complex_plane(findings).figure
+    if findings.description.dim == 1 or findings.pairs:
+        yield "complex_plane", complex_plane(findings).figure
     yield "event_graph", event_graph(findings).figure
+
+
+def _of_the_last(findings: Findings) -> Iterator[tuple[str, Any]]:
+    """Pictures of the last checkpoint of a run in many dimensions, as far as there is something to draw."""
+    points = findings.points[-1]
+    if points.points:
+        yield "states", states.slow_points(points).figure
+    if points.fixed_points:
+        yield "eigenvalues", states.eigenvalues(points).figure
+    if findings.description.dim == 2 and findings.circuits:
+        yield "phase_portrait", states.phase_portrait(findings.circuits[-1], points).figure
 
 
 def _indices(findings: Findings, steps: Sequence[int]) -> list[int]:
@@ -351,7 +379,7 @@ def _draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) ->
         kappa = layout.height(findings, event)
         if kappa is not None and window[0] <= layout.place(event) <= window[1]:
             _draw_event(ax, event, layout.place(event), kappa)
-    ax.set_ylabel("κ")
+    ax.set_ylabel(layout.coordinate(findings))
     _finish(ax)
 
 

@@ -1,0 +1,130 @@
+"""A whole run in many dimensions: from files to events, verdicts, results and pictures."""
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+import dynaghost as dg
+from dynaghost.summary import schema
+from dynaghost.systems.trials import Trials
+from dynaghost.views import plot
+
+# A circuit of rank two whose gain grows: one fixed point, then three, then five, each pair announced by a ghost.
+NUMBERS = np.random.default_rng(3)
+M = NUMBERS.normal(size=(100, 2))
+N = (M.T * [[2.2], [1.6]] + NUMBERS.normal(size=(2, 100))) / 100
+B = 0.3 * NUMBERS.normal(size=100)
+STEPS = range(0, 410, 40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run")
+    for step in STEPS:
+        np.savez(path / f"epoch_{step}.npz", m=M, n=(0.4 + 0.6 * step / 400) * N, b=B)
+    losses = [f"{e},{1 / (1 + np.exp((e - 150) / 3)) + 1e-3}" for e in range(401)]
+    (path / "metrics.csv").write_text("\n".join(["epoch,loss", *losses]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return dg.analyze(dg.load_run(folder, leak=0.2, x0=0.4))
+
+
+def test_points_are_proved_and_counts_change_only_at_events(result):
+    assert all(points.complete and points.ghosts_complete for points in result.points)
+    counts = [len(points.fixed_points) for points in result.points]
+    assert counts[0] == 1
+    assert counts[-1] == 5
+    changes = {(a, b) for a, b, m, n in zip(STEPS, STEPS[1:], counts, counts[1:], strict=False) if m != n}
+    assert changes == {(e.before, e.after) for e in result.events if e.kind == "saddle_node"}
+
+
+def test_a_ghost_is_on_the_branch_of_the_points_that_it_announces(result):
+    (first, *_) = [event for event in result.events if event.kind == "ghost_emergence"]
+    saddle_node = next(event for event in result.events if event.kind == "saddle_node")
+    assert first.branches[0] in saddle_node.branches
+    # The ghost's own network has n − K directions more, all contracting: the same event in the state space.
+    full = dg.find_slow_points(dg.LowRankRNN(M, 0.5 * N, B, leak=0.2).latent())
+    assert len(full.ghosts) == 1
+
+
+def test_the_verdict_names_what_was_too_far(result):
+    (verdict,) = result.verdicts
+    assert verdict.grade == "proved"
+    assert verdict.verdict in ("none", "ghost", "bifurcation")
+    assert verdict.evidence["window"][0] <= 138
+    assert verdict.evidence["visited"]["diameter"] > 0
+
+
+def test_results_are_saved_and_loaded_to_the_last_bit(result, tmp_path):
+    result.save(tmp_path)
+    loaded = dg.load_analysis(tmp_path)
+    assert loaded.events == result.events
+    assert repr(loaded.points) == repr(result.points)
+    np.testing.assert_array_equal(loaded.circuits[3].m, result.circuits[3].m)
+    document = json.loads((tmp_path / "analysis.json").read_text())
+    jsonschema.validate(document, schema())
+    assert document["run"]["coordinates"] == "latent"
+    assert document["run"]["dim"] == 2
+
+
+def test_pictures_of_a_plane(result, tmp_path):
+    names = [path.stem for path in plot.figures(result, tmp_path, formats=["png"])]
+    assert {"states", "eigenvalues", "phase_portrait", "branches", "event_graph"} <= set(names)
+    with pytest.raises(dg.DynaghostError, match="expected one dimension, got 2"):
+        plot.latent_flow(result)
+
+
+def test_workers_change_nothing(folder, result):
+    again = dg.analyze(dg.load_run(folder, leak=0.2, x0=0.4), n_jobs=2)
+    assert repr(again.points) == repr(result.points)
+    assert again.events == result.events
+
+
+def test_networks_of_different_shapes_are_refused():
+    with pytest.raises(dg.DynaghostError, match="expected checkpoints of one network"):
+        dg.analyze([{"W": np.eye(3)}, {"W": np.eye(3), "m": M[:3], "n": N[:, :3], "b": B[:3]}])
+
+
+@pytest.fixture(scope="module")
+def rnn_run():
+    torch.manual_seed(4)
+    network = torch.nn.RNN(1, 3)
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    return [
+        {name: value * (1.0 if "hh" not in name else 1 + 1.5 * k) for name, value in start.items()} for k in range(3)
+    ]
+
+
+def test_a_period_of_the_trials_says_the_input(rnn_run):
+    inputs = np.zeros((2, 8, 1))
+    inputs[:, :3, 0] = [[1.0], [-1.0]]
+    trials = Trials.of(inputs=inputs, periods={"cue": (0, 3), "memory": (3, 8)})
+    memory = dg.analyze(dg.load_run(rnn_run, trials=trials))
+    plain = dg.analyze(dg.load_run(rnn_run, inputs=0.0))
+    assert repr(memory.points) == repr(plain.points)
+    assert memory.starts is not None
+    cue = dg.analyze(dg.load_run(rnn_run, trials=trials, period="cue", context=1))
+    other = dg.analyze(dg.load_run(rnn_run, inputs=-1.0))
+    assert repr(cue.points) == repr(other.points)
+    with pytest.raises(dg.DynaghostError, match=r"expected one of cue, memory"):
+        dg.load_run(rnn_run, trials=trials, period="response")
+    with pytest.raises(dg.DynaghostError, match="expected a number from 0 to 0"):
+        dg.load_run(rnn_run, trials=trials, period="memory", context=1)
+
+
+def build(arrays):
+    """What a user's own function does: a System, or a module, of a file's arrays."""
+    return dg.LeakyRNN(arrays["deep.W"], np.zeros(len(arrays["deep.W"])), leak=0.5)
+
+
+def test_the_users_function_builds_the_model():
+    run = dg.load_run([{"deep.W": np.diag([2.0, 0.5])}, {"deep.W": np.diag([3.0, 0.5])}], model=build)
+    result = dg.analyze(run)
+    assert [len(points.fixed_points) for points in result.points] == [3, 3]
+    assert "test_space_runs:build" in result.description.equation
