@@ -31,6 +31,7 @@ _HOMES = {
     "LowRankRNN": "systems.low_rank",
     "RankOneRNN": "systems.low_rank",
     "SaddleNode": "systems.toy",
+    "Trials": "systems.trials",
     "System": "systems.base",
     "ScalarSystem": "systems.base",
     "Trial": "trajectories.trial",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from dynaghost.systems.low_rank import RankOneRNN as RankOneRNN
     from dynaghost.systems.recurrent import LeakyRNN as LeakyRNN
     from dynaghost.systems.toy import SaddleNode as SaddleNode
+    from dynaghost.systems.trials import Trials as Trials
     from dynaghost.trajectories.events import Event as Event
     from dynaghost.trajectories.trial import Trial as Trial
     from dynaghost.trajectories.verdict import Verdict as Verdict
