@@ -390,3 +390,20 @@ def test_ghosts_against_all_places_that_kinks_leave(activation, form):
             assert min(np.linalg.norm(ghost.x - x) for ghost in points.ghosts) < 1e-8
         seen += len(expected)
     assert seen >= 3
+
+
+def test_a_sum_that_overflows_rules_nothing_out():
+    """u = Wφ(u) + b with W = −1e300·I has a fixed point in every units' positive region; the proof must not use ∞."""
+    W, b, kept = np.diag([-1e300, -1e300]), np.array([1e300, 1e300]), np.zeros((4, 2), bool)
+    W[0, 1] = W[1, 0] = 1e10
+    count = surviving_patterns(W, b, 0.0, np.int64(4), kept)[0]
+    assert any(np.all(on) for on in kept[:count])
+
+
+@pytest.mark.parametrize("form", ["rate", "current"])
+def test_weights_of_all_sizes_are_counted_exactly(form):
+    for W, b in (([[1e90, 1.0], [-1.0, 1e-90]], [1.0, -1.0]), ([[-1e60]], [1e-60]), ([[1e-320]], [1e-320])):
+        system = LeakyRNN(W, b, activation="relu", form=form)
+        points = find_slow_points(system)
+        assert points.complete
+        assert len(points.fixed_points) == len(exact_fixed_points(system))

@@ -154,7 +154,7 @@ def _checked(W, b, less, on, y):
     for i in range(n):
         value += y[i] * b[i]
         size += abs(y[i] * b[i])
-    if not value + (n + 4) * _UNIT * 1.01 * size + n * _TINY < 0:
+    if not (value + (n + 4) * _UNIT * 1.01 * size + n * _TINY < 0 and np.isfinite(size)):
         return n
     deepest = -1
     for j in range(n):
@@ -165,7 +165,7 @@ def _checked(W, b, less, on, y):
         error = (n + 6) * _UNIT * 1.01 * size + n * _TINY
         right, left = y[j] - product, less * product - y[j]
         holds = right >= error if on[j] else left >= error
-        if not holds:
+        if not (holds and np.isfinite(error)):  # ∞ ≥ ∞ proves nothing
             return n
         if not (left >= error if on[j] else right >= error):
             deepest = j

@@ -26,6 +26,7 @@ EVERY_REGION = 8
 """Units up to which the slowest state of every region is computed, so that no ghost is missed but by rounding."""
 
 _KEPT = 1024
+_LARGEST = 1e100
 _FEW_UNITS = 10  # up to which the rank does not matter
 _CROWDED = "many kinks meet at one state: too many regions that cannot be told apart there"
 _STARTS = 128
@@ -33,14 +34,16 @@ _DESCENTS, _LEAST_DESCENTS = 2000, 8  # a step takes longer the more units there
 
 
 def serves(system: System) -> bool:
-    """Whether `find_piecewise` is the search for this system.
+    """Whether `find_piecewise` is the search for this system: its kind, with weights up to 1e100.
 
     Examples
     --------
     >>> serves(LeakyRNN([[2.0]], [0.0], activation="relu")), serves(LeakyRNN([[2.0]], [0.0]))
     (True, False)
     """
-    return isinstance(system, LeakyRNN) and system.activation.piecewise
+    if not (isinstance(system, LeakyRNN) and system.activation.piecewise):
+        return False
+    return bool(max(np.abs(system.W).max(), np.abs(system.b).max()) <= _LARGEST)
 
 
 def find_piecewise(
@@ -74,8 +77,13 @@ def find_piecewise(
     >>> points.fixed_points, points.ghosts[0].x.round(9).tolist(), round(points.ghosts[0].speed, 9)
     ((), [-0.05], 0.05)
     """
+    with np.errstate(all="ignore"):  # next to a singular region numbers overflow, and every proof asks whether they did
+        return _found(system, starts, seed, BUDGET if budget is None else budget)
+
+
+def _found(system: LeakyRNN, starts: ArrayLike | int | None, seed: int, budget: int) -> SlowPoints:
     listing = Listing(system)
-    complete = starts is None and _enumerate(listing, BUDGET if budget is None else budget)
+    complete = starts is None and _enumerate(listing, budget)
     everywhere = starts is None and system.dim <= EVERY_REGION
     regions, given = (_all_patterns(system.dim), True) if everywhere else _first_regions(system, starts, seed)
     for on in regions:
