@@ -67,6 +67,21 @@ class System(ABC):
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         """An upper bound, rounding included, on |D²f(y)(d, d)| for |d| = 1 and |y − x| ≤ radius (Euclidean norms)."""
 
+    def curvature(self, x: Array, w: Array) -> Array:
+        """Σ wᵢ D²fᵢ(x), (..., dim) each → (..., dim, dim), real and symmetric.
+
+        The base class takes it from dim calls of `second_derivative`.
+        """
+        x, w = np.broadcast_arrays(np.asarray(x, dtype=float), w)
+        basis = np.broadcast_to(np.eye(self.dim), (*x.shape, self.dim))
+        states = np.broadcast_to(x[..., None, :], basis.shape)
+        rows = [
+            self.second_derivative(states, np.broadcast_to(u, basis.shape), basis) @ w[..., None]
+            for u in np.eye(self.dim)
+        ]
+        total = np.concatenate(rows, axis=-1)
+        return 0.5 * (total + np.swapaxes(total, -1, -2))
+
     def f_enclosure(self, x: Array) -> tuple[Array, Array]:
         """mid and rad, each (..., dim), with |midᵢ − fᵢ(x)| ≤ radᵢ proved, rounding included.
 

@@ -10,8 +10,11 @@ import numpy as np
 
 from dynaghost.systems.activation import SIGMOID, TANH, Activation, Curve
 from dynaghost.systems.base import Array
+from dynaghost.systems.blocks import add_diagonal, beside, rows
 from dynaghost.systems.bounds import Coupling, join
 from dynaghost.systems.rounding import Bounded
+
+_OPEN = 300.0  # e³⁰⁰ is finite, and so are its products with weights
 
 
 class Cell:
@@ -48,7 +51,31 @@ class Cell:
 
     def change(self, state: Any, drive: Any) -> Any:
         """The new state minus the old, (..., size)."""
+        return self.values(self.arguments(state, drive))[0]
+
+    def arguments(self, state: Any, drive: Any) -> list[Any]:
+        """What each unit's functions are of, linear in the state and the drive: a list of (..., hidden)."""
         raise NotImplementedError
+
+    def values(self, arguments: list[Any]) -> list[Any]:
+        """The change, unit by unit, but for terms linear in the state: h's, and an LSTM's c's; each (..., hidden)."""
+        raise NotImplementedError
+
+    def couplings(self) -> list[tuple[Array | None, Array | None]]:
+        """Derivatives of the arguments by the state, (hidden, size), and by the input, (hidden, inputs); None is 0."""
+        raise NotImplementedError
+
+    def settled(self, h: Any, drive: Any) -> Any:
+        """v(h), bounded but for a ReLU: the layer rests where h = v(h), and nowhere else."""
+        raise NotImplementedError
+
+    def settled_slopes(self, h: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        """Jacobians of v by h, (..., hidden, hidden), and by the input or None."""
+        raise NotImplementedError
+
+    def resting(self, h: Any, drive: Any) -> Any:
+        """The layer's state, (..., size), with what h does not fix at rest."""
+        return h
 
     def slopes(self, state: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
         """Jacobians of the change by the state, (..., size, size), and by the input, (..., size, inputs) or None."""
@@ -66,12 +93,27 @@ class TanhCell(Cell):
     curve = TANH
 
     def change(self, state: Any, drive: Any) -> Any:
-        return self.curve(drive + (state @ self.W[0] + self.b[0])) - state
+        return self.settled(state, drive) - state
+
+    def arguments(self, state: Any, drive: Any) -> list[Any]:
+        return [drive + (state @ self.W[0] + self.b[0])]
+
+    def values(self, arguments: list[Any]) -> list[Any]:
+        return [self.curve(arguments[0])]
+
+    def couplings(self) -> list[tuple[Array | None, Array | None]]:
+        return [(self.W[0].W, self.W_in[0])]
+
+    def settled(self, h: Any, drive: Any) -> Any:
+        return self.values(self.arguments(h, drive))[0]
+
+    def settled_slopes(self, h: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        slope = self.curve.slope(self.arguments(h, drive)[0])
+        return rows([(slope, self.W[0].W)]), rows([(slope, self.W_in[0])]) if with_input else None
 
     def slopes(self, state: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
-        slope = self.curve.slope(drive + (state @ self.W[0] + self.b[0]))
-        by_state = add_diagonal(rows([(slope, self.W[0].W)]), -np.ones(self.hidden))
-        return by_state, rows([(slope, self.W_in[0])]) if with_input else None
+        by_state, by_input = self.settled_slopes(state, drive, with_input)
+        return add_diagonal(by_state, -np.ones(self.hidden)), by_input
 
     def box(self, drive: Bounded) -> tuple[Array, Array]:
         most = np.full(self.hidden, np.inf if self.curve.kind.piecewise else 1.0)
@@ -89,10 +131,29 @@ class GRUCell(Cell):
 
     gates, copies = 3, 1
 
-    def change(self, state: Any, drive: Any) -> Any:
+    def arguments(self, state: Any, drive: Any) -> list[Any]:
+        return [*self._parts(state, drive), state]
+
+    def values(self, arguments: list[Any]) -> list[Any]:
         # (1 − z)(n − h): no cancellation where n and h agree.
-        u_r, u_z, p, drive_n = self._parts(state, drive)
-        return SIGMOID(-u_z) * (TANH(drive_n + SIGMOID(u_r) * p) - state)
+        u_r, u_z, p, drive_n, h = arguments
+        return [SIGMOID(-u_z) * (TANH(drive_n + SIGMOID(u_r) * p) - h)]
+
+    def couplings(self) -> list[tuple[Array | None, Array | None]]:
+        (W_r, W_z, W_n), (V_r, V_z, V_n) = (coupling.W for coupling in self.W), self.W_in
+        return [(W_r, V_r), (W_z, V_z), (W_n, None), (None, V_n), (np.eye(self.hidden), None)]
+
+    def settled(self, h: Any, drive: Any) -> Any:
+        u_r, _, p, drive_n = self._parts(h, drive)
+        return TANH(drive_n + SIGMOID(u_r) * p)
+
+    def settled_slopes(self, h: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        u_r, _, p, drive_n = self._parts(h, drive)
+        r = SIGMOID(u_r)
+        by_n = TANH.slope(drive_n + r * p)
+        by_r = by_n * p * SIGMOID.slope(u_r)
+        by_input = rows([(by_r, self.W_in[0]), (by_n, self.W_in[2])]) if with_input else None
+        return rows([(by_r, self.W[0].W), (by_n * r, self.W[2].W)]), by_input
 
     def slopes(self, state: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
         u_r, u_z, p, drive_n = self._parts(state, drive)
@@ -123,10 +184,37 @@ class LSTMCell(Cell):
     gates, copies = 4, 2
 
     def change(self, state: Any, drive: Any) -> Any:
-        h, c = state[..., : self.hidden], state[..., self.hidden :]
-        i, f, g, o = self._arguments(h, drive)
+        new, step = self.values(self.arguments(state, drive))
+        return join([new - state[..., : self.hidden], step])
+
+    def arguments(self, state: Any, drive: Any) -> list[Any]:
+        return [*self._arguments(state[..., : self.hidden], drive), state[..., self.hidden :]]
+
+    def values(self, arguments: list[Any]) -> list[Any]:
+        i, f, g, o, c = arguments
         step = SIGMOID(i) * TANH(g) - SIGMOID(-f) * c
-        return join([SIGMOID(o) * TANH(c + step) - h, step])
+        return [SIGMOID(o) * TANH(c + step), step]
+
+    def couplings(self) -> list[tuple[Array | None, Array | None]]:
+        none, one = np.zeros((self.hidden, self.hidden)), np.eye(self.hidden)
+        by_h = [np.hstack([coupling.W, none]) for coupling in self.W]
+        return [*zip(by_h, self.W_in, strict=True), (np.hstack([none, one]), None)]
+
+    def settled(self, h: Any, drive: Any) -> Any:
+        i, f, g, o = self._arguments(h, drive)
+        return SIGMOID(o) * TANH(_at_rest(i, f, g))
+
+    def settled_slopes(self, h: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        i, f, g, o = self._arguments(h, drive)
+        c, kept = _at_rest(i, f, g), ODDS(f)
+        through = SIGMOID(o) * TANH.slope(c)
+        by_i, by_g = SIGMOID.slope(i) * TANH(g) * (1 + kept), SIGMOID(i) * TANH.slope(g) * (1 + kept)
+        by = [through * by_i, through * (SIGMOID(i) * TANH(g) * kept), through * by_g, SIGMOID.slope(o) * TANH(c)]
+        by_input = rows(list(zip(by, self.W_in, strict=True))) if with_input else None
+        return rows([(part, coupling.W) for part, coupling in zip(by, self.W, strict=True)]), by_input
+
+    def resting(self, h: Any, drive: Any) -> Any:
+        return np.concatenate([h, _at_rest(*self._arguments(h, drive)[:3])], axis=-1)
 
     def slopes(self, state: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
         h, c = state[..., : self.hidden], state[..., self.hidden :]
@@ -139,7 +227,7 @@ class LSTMCell(Cell):
         c_by_h, h_by_h = self._two_rows(by, out, through, W)
         left = join([add_diagonal(h_by_h, -np.ones(self.hidden)), c_by_h], -2)
         by_input = join(self._two_rows(by, out, through, self.W_in)[::-1], -2) if with_input else None
-        return _beside(left, through * SIGMOID(f), -f_off), by_input
+        return beside(left, through * SIGMOID(f), -f_off), by_input
 
     def box(self, drive: Bounded) -> tuple[Array, Array]:
         # c·(1 − f) = i·g and h = o·tanh(c), with the gates where |h| ≤ 1 lets them be.
@@ -161,59 +249,23 @@ class LSTMCell(Cell):
         return [c_row, rows([(out, W[3])]) + through[..., None] * c_row]
 
 
-def rows(terms: list[tuple[Any, Array]]) -> Any:
-    """Σ diag(coefficients)·W, (..., n) and (n, m) → (..., n, m).
+class _Odds:
+    """eᵘ = σ(u)/(1 − σ(u)), taken to stay at e³⁰⁰; a curve like those of `activation`."""
 
-    Examples
-    --------
-    >>> rows([(np.array([1.0, 2.0]), np.ones((2, 2))), (np.ones(2), np.eye(2))]).tolist()
-    [[2.0, 1.0], [2.0, 3.0]]
-    """
-    first, W = terms[0]
-    total = first[..., None] * W
-    for coefficients, W in terms[1:]:
-        total += coefficients[..., None] * W
-    return total
+    def __call__(self, u: Any) -> Any:
+        if hasattr(u, "value_through"):
+            return u.value_through(self)
+        return np.exp(np.where(np.real(u) > _OPEN, _OPEN, u))
+
+    slope = bend = __call__
 
 
-def add_diagonal(J: Any, d: Any) -> Any:
-    """J + diag(d) for batches; arrays in place.
-
-    Examples
-    --------
-    >>> add_diagonal(np.zeros((2, 2)), np.array([1.0, 2.0])).tolist()
-    [[1.0, 0.0], [0.0, 2.0]]
-    """
-    n = d.shape[-1]
-    if not isinstance(J, np.ndarray):
-        return J + diagonal(d)
-    J.reshape(*J.shape[:-2], n * n)[..., :: n + 1] += d  # a view: J is always freshly made
-    return J
+ODDS = _Odds()
 
 
-def diagonal(d: Any) -> Any:
-    """diag(d) for batches.
-
-    Examples
-    --------
-    >>> diagonal(np.array([1.0, 2.0])).tolist()
-    [[1.0, 0.0], [0.0, 2.0]]
-    """
-    return d[..., None] * np.eye(d.shape[-1])
-
-
-def _beside(left: Any, upper: Any, lower: Any) -> Any:
-    """[left | diag(upper) over diag(lower)] for batches."""
-    n = upper.shape[-1]
-    if not isinstance(left, np.ndarray) or left.dtype == object:
-        return join([left, join([diagonal(upper), diagonal(lower)], -2)])
-    J = np.zeros((*left.shape[:-1], 2 * n), left.dtype)
-    J[..., :n] = left
-    flat = J.reshape(*left.shape[:-2], 4 * n * n)
-    # Element (i, n + i) stands at n + i(2n + 1), element (n + i, n + i) at (n + i)(2n + 1).
-    flat[..., n : 2 * n * n : 2 * n + 1] = upper
-    flat[..., n * (2 * n + 1) :: 2 * n + 1] = lower
-    return J
+def _at_rest(i: Any, f: Any, g: Any) -> Any:
+    """c = i·g/(1 − f), with 1/(1 − σ(f)) = 1 + eᶠ."""
+    return SIGMOID(i) * TANH(g) * (1 + ODDS(f))
 
 
 def _ends(curve: Curve, u: Bounded) -> tuple[Array, Array]:

@@ -14,6 +14,9 @@ from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import Array, System, Time, checked_leak, checked_time, finite
 from dynaghost.systems.bounds import UP, Reach, join
 from dynaghost.systems.cells import Cell, GRUCell, LSTMCell, ReluCell, TanhCell
+from dynaghost.systems.gated_curvature import layer_curvature
+from dynaghost.systems.gated_roots import GatedRoots
+from dynaghost.systems.gated_weights import checked_cells, constant_input
 from dynaghost.systems.jets import Jet
 from dynaghost.systems.rounding import Bounded, enclosure
 
@@ -39,11 +42,11 @@ class Gated(System):
         leak: float | None = 1.0,
         time: str = Time.MAP,
     ) -> None:
-        self.cells = _cells(self.kind, weight_hh, weight_ih, bias_hh, bias_ih)
+        self.cells = checked_cells(self.kind, weight_hh, weight_ih, bias_hh, bias_ih)
         self.time, self.leak = checked_time(time), checked_leak(leak)
         if self.time is Time.MAP and self.leak is None:
             raise DynaghostError("leak: expected a number for time='map', whose multipliers are 1 + leak·λ, got None")
-        self.inputs = _constant(inputs, self.cells[0].inputs)
+        self.inputs = constant_input(inputs, self.cells[0].inputs)
         with np.errstate(over="ignore", invalid="ignore"):
             self.drive = finite("weight_ih·inputs + bias_ih", self.cells[0].drive(self.inputs))
         ends = np.cumsum([cell.size for cell in self.cells])
@@ -75,6 +78,15 @@ class Gated(System):
 
     def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
         return self._f(Jet.of(np.asarray(x), np.asarray(u), np.asarray(v))).duv
+
+    def curvature(self, x: Array, w: Array) -> Array:
+        x, w = np.broadcast_arrays(np.asarray(x, dtype=float), w)
+        flat = self._curvature(x.reshape(-1, self.dim), w.reshape(-1, self.dim))
+        return flat.reshape(*x.shape, self.dim)
+
+    def root_form(self) -> GatedRoots:
+        """The same fixed points as those of a bounded system in h alone."""
+        return GatedRoots(self)
 
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         """An upper bound on |D²f(y)(d, d)|, |d| = 1, |y − x| ≤ radius, by chain and product rules (`Reach`)."""
@@ -127,6 +139,47 @@ class Gated(System):
             new = state[..., : cell.hidden] + cell.change(state, drive)[..., : cell.hidden]
             new_slope = _plus_state(row[..., : cell.hidden, :], span.start)
         return join(blocks, -2)
+
+    def _curvature(self, x: Array, w: Array) -> Array:
+        """Of states (E, dim): from the last layer to the first."""
+        J = self._jacobian(x) if len(self.cells) > 1 else np.empty(0)
+        states, drives = self._split(x), self._drives(x)
+        result, after = np.zeros((len(x), self.dim, self.dim)), np.zeros(1)
+        for k in reversed(range(len(self.cells))):
+            cell, span = self.cells[k], self.spans[k]
+            weights = np.split(w[:, span], cell.copies, axis=1)
+            weights[0] = weights[0] + after
+            slopes = self._slopes_of_arguments(k, J)
+            part, after = layer_curvature(cell, cell.arguments(states[k], drives[k]), weights, slopes)
+            result += part
+        return result
+
+    def _drives(self, x: Array) -> list[Array]:
+        """What each layer reads."""
+        drives = [self.drive]
+        for k, cell in enumerate(self.cells[1:]):
+            state = x[..., self.spans[k]]
+            before = self.cells[k]
+            new = state[..., : before.hidden] + before.change(state, drives[-1])[..., : before.hidden]
+            drives.append(cell.drive(new))
+        return drives
+
+    def _slopes_of_arguments(self, k: int, J: Array) -> list[Array | None]:
+        """Jacobians of the arguments of layer k by the whole state; None where 0."""
+        cell, before = self.cells[k], self.spans[k - 1]
+        if len(self.cells) == 1:
+            return [by_state for by_state, _ in cell.couplings()]
+        if k:
+            new = _plus_state(J[:, before.start : before.start + self.cells[k - 1].hidden], before.start)
+        slopes: list[Array | None] = []
+        for by_state, by_input in cell.couplings():
+            total = np.zeros((len(J), cell.hidden, self.dim))
+            if by_state is not None:
+                total[..., self.spans[k]] = by_state
+            if k and by_input is not None:
+                total += by_input @ new
+            slopes.append(total)
+        return slopes
 
     def _split(self, x: Array) -> list[Array]:
         return [np.asarray(x)[..., span] for span in self.spans]
@@ -244,55 +297,3 @@ def _plus_state(change: Any, start: int) -> Any:
     """The Jacobian of the new hidden state: the change's plus that of h itself, which begins at column `start`."""
     units, columns = change.shape[-2:]
     return change + np.eye(units, columns, k=start)
-
-
-def _cells(kind: type[Cell], weight_hh: Any, weight_ih: Any, bias_hh: Any, bias_ih: Any) -> list[Cell]:
-    """The layers, once every shape has been found right."""
-    matrices = _per_layer("weight_hh", weight_hh, 2)
-    count = len(matrices)
-    into, hh, ih = (
-        _per_layer(name, value, ndim, count)
-        for name, value, ndim in (("weight_ih", weight_ih, 2), ("bias_hh", bias_hh, 1), ("bias_ih", bias_ih, 1))
-    )
-    cells: list[Cell] = []
-    for k, W in enumerate(matrices):
-        if W.shape != (kind.gates * W.shape[1], W.shape[1]) or not W.size:
-            raise DynaghostError(f"weight_hh: expected shape ({kind.gates}·hidden, hidden) in layer {k}, got {W.shape}")
-        if k and not into:
-            raise DynaghostError(f"weight_ih: expected one matrix a layer for {count} layers, got None")
-        rows, read = len(W), cells[-1].hidden if k else None
-        W_in = into[k] if into else np.zeros((rows, 0))
-        if len(W_in) != rows or read not in (None, W_in.shape[1]):
-            raise DynaghostError(
-                f"weight_ih: expected shape ({rows}, {read or 'inputs'}) in layer {k}, got {W_in.shape}"
-            )
-        cells.append(kind(W, W_in, _bias("bias_hh", hh, k, rows), _bias("bias_ih", ih, k, rows)))
-    return cells
-
-
-def _per_layer(name: str, value: Any, ndim: int, count: int | None = None) -> list[Array]:
-    """The arrays of every layer, from a list of them or from the array of a single layer."""
-    if value is None:
-        return []
-    several = isinstance(value, list | tuple) and len(value) > 0 and np.ndim(value[0]) == ndim
-    arrays = [finite(name, one, ndim=ndim) for one in (value if several else [value])]
-    if count not in (None, len(arrays)):
-        raise DynaghostError(f"{name}: expected one array for each of {count} layers, got {len(arrays)}")
-    return arrays
-
-
-def _bias(name: str, arrays: list[Array], layer: int, size: int) -> Array:
-    bias = arrays[layer] if arrays else np.zeros(size)
-    if bias.shape != (size,):
-        raise DynaghostError(f"{name}: expected shape ({size},) in layer {layer}, got {bias.shape}")
-    return bias
-
-
-def _constant(inputs: ArrayLike | None, size: int) -> Array:
-    """The input, zeros by default."""
-    if inputs is None:
-        return np.zeros(size)
-    vector = finite("inputs", inputs, ndim=1)
-    if vector.shape != (size,):
-        raise DynaghostError(f"inputs: expected {size} number(s), got an array of shape {vector.shape}")
-    return vector

@@ -228,6 +228,10 @@ class LatentCircuit(_Circuit, System):
         bend = 2 * tanh_taylor(np.asarray(x) @ self.m.T + self.b, 2)[2]
         return (bend * (u @ self.m.T) * (v @ self.m.T)) @ self.n.T
 
+    def curvature(self, x: Array, w: Array) -> Array:
+        bend = TANH.bend(x @ self.m.T + self.b) * (w @ self.n)
+        return self.m.T @ (bend[..., None] * self.m)
+
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         per_unit = np.linalg.norm(self.n, axis=0) * np.sum(self.m**2, axis=1)
         return float(TANH_SECOND * per_unit.sum() * (1 + 1e-9))

@@ -144,6 +144,17 @@ class TorchSystem(FunctionSystem):
                 value = _grad(_grad((w * value).sum(), step).sum(), w)
         return value.detach().numpy().reshape(x.shape)
 
+    def curvature(self, x: Array, w: Array) -> Array:
+        """The Hessian of ⟨w, F⟩ by reverse mode, one gradient a row; of the identity in f there is none."""
+        import torch
+
+        x, w = np.broadcast_arrays(np.asarray(x, dtype=float), w)
+        states = torch.tensor(x.reshape(-1, self.dim), requires_grad=True)
+        with torch.enable_grad():
+            slope = _grad((torch.tensor(w.reshape(-1, self.dim)) * self._chosen(states)(states)).sum(), states)
+            rows = [_grad(part.sum(), states, kept=True) for part in slope.unbind(1)]
+        return torch.stack(rows, dim=1).numpy().reshape(*x.shape, self.dim)
+
     def _chosen(self, states: Any) -> Any:
         function = self._complex if states.is_complex() else self._real
         if function is None:

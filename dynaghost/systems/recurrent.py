@@ -128,6 +128,14 @@ class LeakyRNN(System):
             return bend * (u @ self.W.T) * (v @ self.W.T)
         return (bend * u * v) @ self.W.T
 
+    def curvature(self, x: Array, w: Array) -> Array:
+        if self.form is Form.RATE:
+            bend = self.curve.bend(x @ self.W.T + self.b) * w
+            return self.W.T @ (bend[..., None] * self.W)
+        result = np.zeros((*x.shape, self.dim))
+        result[..., range(self.dim), range(self.dim)] = self.curve.bend(x) * (w @ self.W)
+        return result
+
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         """An upper bound on |D²f(y)(d, d)|, |d| = 1, |y − x| ≤ radius.
 

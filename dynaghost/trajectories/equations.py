@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from dynaghost.slowpoints.curvature import weighted_curvature
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.straight import Line
 
@@ -42,7 +41,7 @@ class Minima:
         J, metric = system.jacobian(x), system.metric
         weighted, transposed = system.f(x) @ metric, J.transpose(0, 2, 1)
         gradient = (transposed @ weighted[..., None])[..., 0]
-        hessian = transposed @ (metric @ J) + weighted_curvature(system, x, weighted)
+        hessian = transposed @ (metric @ J) + system.curvature(x, weighted)
         by_s = sum(weight * self._gradient(x, s + k * _H) for k, weight in _BESIDE) / _H
         return gradient, hessian, np.asarray(by_s)
 

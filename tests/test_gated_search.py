@@ -1,0 +1,104 @@
+"""Second derivatives of gated networks as matrices, their root form, and the search in them."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import root
+
+import dynaghost as dg
+from dynaghost.systems.base import System
+
+
+def network(kind, units, seed, gain=1.0, layers=1, **options):
+    """A random GRU or LSTM whose weights have spectral radii about `gain`."""
+    rng = np.random.default_rng(seed)
+    gates = 3 if kind is dg.GRU else 4
+    W = [rng.normal(size=(gates * units, units)) * gain / np.sqrt(units) for _ in range(layers)]
+    V = [rng.normal(size=(gates * units, 2 if k == 0 else units)) for k in range(layers)]
+    b = [0.5 * rng.normal(size=gates * units) for _ in range(layers)]
+    return kind(W, V, bias_hh=b, bias_ih=[0.3 * part for part in b], inputs=rng.normal(size=2), **options)
+
+
+def by_torch(system, x, w):
+    """The Hessian of w·f by autograd, from our own formulas written once more in torch."""
+
+    def weighted(state):
+        drive, total, new = torch.tensor(system.drive), 0.0, None
+        for k, (cell, span) in enumerate(zip(system.cells, system.spans, strict=True)):
+            if k:
+                drive = torch.tensor(np.concatenate(cell.W_in)) @ new + torch.tensor(cell.bias_ih)
+            W, b = torch.tensor(np.concatenate([c.W for c in cell.W])), torch.tensor(np.concatenate(cell.b))
+            own, n = state[span], cell.hidden
+            h, q = own[:n], W @ own[:n] + b
+            if isinstance(system, dg.GRU):
+                r, z = torch.sigmoid(drive[:n] + q[:n]), torch.sigmoid(drive[n : 2 * n] + q[n : 2 * n])
+                new = (1 - z) * torch.tanh(drive[2 * n :] + r * q[2 * n :]) + z * h
+                next_state = new
+            else:
+                i, f, g, o = (drive + q).split(n)
+                c = torch.sigmoid(f) * own[n:] + torch.sigmoid(i) * torch.tanh(g)
+                new = torch.sigmoid(o) * torch.tanh(c)
+                next_state = torch.cat([new, c])
+            total = total + torch.tensor(w[span]) @ (next_state - own)
+        return total
+
+    return torch.autograd.functional.hessian(weighted, torch.tensor(x)).numpy()
+
+
+kinds = pytest.mark.parametrize("kind", [dg.GRU, dg.LSTM])
+
+
+@kinds
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_curvature_is_torchs_and_that_of_second_derivatives(kind, layers):
+    system = network(kind, 4, layers, gain=2.0, layers=layers)
+    x, w = np.random.default_rng(1).normal(size=(2, 3, system.dim))
+    found = system.curvature(x, w)
+    np.testing.assert_allclose(found, System.curvature(system, x, w), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(system.curvature(x[0], w[0]), found[0], rtol=0, atol=1e-12)
+    for k in range(3):
+        np.testing.assert_allclose(found[k], by_torch(system, x[k], w[k]), rtol=0, atol=1e-10)
+
+
+def test_every_system_with_a_formula_of_its_own_agrees_with_second_derivatives():
+    rng = np.random.default_rng(0)
+    W, x, w = rng.normal(size=(4, 4)), *rng.normal(size=(2, 3, 4))
+    stack = torch.nn.RNN(2, 2, num_layers=2).double()
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 4)).double()
+    systems = [
+        dg.LeakyRNN(W, W[0], activation="softplus"),
+        dg.LeakyRNN(W, W[0], form="current"),
+        dg.LowRankRNN(rng.normal(size=(9, 4)), rng.normal(size=(4, 9)), rng.normal(size=9)).latent(),
+        dg.as_system(stack),
+        dg.as_system(module, dim=4),
+        dg.as_system(module, dim=4, time="flow"),
+    ]
+    for system in systems:
+        ours = system.curvature(x, w)
+        np.testing.assert_allclose(ours, System.curvature(system, x, w), rtol=0, atol=1e-10)
+        assert np.abs(ours).max() > 1e-3
+
+
+@kinds
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_root_form_has_the_same_fixed_points_and_signs(kind, layers):
+    system = network(kind, 3, 5, gain=4.0, layers=layers)
+    roots, rng = system.root_form(), np.random.default_rng(2)
+    h = rng.uniform(-1, 1, size=(5, roots.dim))
+    np.testing.assert_allclose(roots.hidden(roots.state(h)), h, rtol=0, atol=0)
+    steps = 1e-6 * np.eye(roots.dim)
+    difference = (roots.f(h[:, None] + steps) - roots.f(h[:, None] - steps)).transpose(0, 2, 1) / 2e-6
+    np.testing.assert_allclose(roots.jacobian(h), difference, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(roots.jacobian(h[0]), roots.jacobian(h)[0], rtol=0, atol=1e-13)
+    u, v = rng.normal(size=(2, *h.shape))
+    bend = (roots.jacobian(h + 1e-6 * v) - roots.jacobian(h - 1e-6 * v)) @ u[..., None] / 2e-6
+    np.testing.assert_allclose(roots.second_derivative(h, u, v), bend[..., 0], rtol=0, atol=1e-7)
+    found = 0
+    for start in h:
+        answer = root(roots.f, start, jac=roots.jacobian, tol=1e-14)
+        if np.abs(answer.fun).max() < 1e-13:
+            x, found = roots.state(answer.x), found + 1
+            assert np.abs(system.f(x)).max() < 1e-12
+            ours, theirs = (np.linalg.slogdet(-J)[0] for J in (roots.jacobian(answer.x), system.jacobian(x)))
+            assert ours == theirs
+    assert found
