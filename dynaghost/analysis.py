@@ -172,7 +172,10 @@ class Space:
 
     def _visits(self) -> Callable[..., Any] | None:
         given, trial = self.run.settings, _trial(self.run.settings)
-        if given.trials is not None:
+        if given.trials is not None and given.trials.inputs is not None:
+            if given.trials.states is not None:
+                # Recorded states are those of the network that was trained, the last checkpoint.
+                given.trials.check(self._drive(len(self.run) - 1))
             period = given.period_of_trials()
             return in_space.from_trials(given.trials, period, given.context, self._drive)
         return None if trial is None else in_space.from_x0(trial)

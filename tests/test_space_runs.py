@@ -128,3 +128,28 @@ def test_the_users_function_builds_the_model():
     result = dg.analyze(run)
     assert [len(points.fixed_points) for points in result.points] == [3, 3]
     assert "test_space_runs:build" in result.description.equation
+
+
+def test_recorded_states_must_be_those_of_the_last_checkpoint(rnn_run, tmp_path):
+    inputs = np.zeros((1, 6, 1))
+    drive = {k: (lambda value, k=k: dg.as_system(rnn_run[k], inputs=value)) for k in (0, 2)}
+    states = {k: Trials.of(inputs=inputs, initial=np.full((1, 3), 0.4)).simulate(drive[k]) for k in drive}
+    assert dg.analyze(dg.load_run(rnn_run, trials=Trials.of(inputs=inputs, states=states[2]))).starts is not None
+    with pytest.raises(dg.DynaghostError, match="another equation was trained"):
+        dg.analyze(dg.load_run(rnn_run, trials=Trials.of(inputs=inputs, states=states[0])))
+
+
+def test_inspect_takes_trials(rnn_run, tmp_path, capsys, monkeypatch):
+    from dynaghost.cli import main
+
+    torch.save(rnn_run[2], tmp_path / "net.pt")
+    inputs = np.ones((1, 6, 1))
+    np.savez(tmp_path / "trials.npz", inputs=inputs)
+    monkeypatch.setattr("sys.argv", ["dynaghost", "inspect", str(tmp_path / "net.pt"), "--trials", "trials.npz"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    told = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "fixed points proved complete" in told
+    assert "input 0 is assumed" not in told

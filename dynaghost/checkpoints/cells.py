@@ -8,7 +8,7 @@ import numpy as np
 
 from dynaghost.checkpoints.layers import Kind, Layer, Order, by_hand, find_layers
 from dynaghost.checkpoints.settings import Settings
-from dynaghost.errors import CheckpointError, DynaghostError
+from dynaghost.errors import CheckpointError, DynaghostError, counted
 from dynaghost.systems.base import System
 from dynaghost.systems.gated import GRU, LSTM
 from dynaghost.systems.recurrent import LeakyRNN
@@ -276,7 +276,7 @@ def _about_plain(layer: Layer, settings: Settings, turned: bool, leak: float | N
 def _equation(system: LeakyRNN, settings: Settings) -> str:
     scale = 1.0 if settings.scale is None else settings.scale
     product = "W" if scale == 1 else f"{scale:g}·W"
-    head = f"{system.form} form, full rank, {system.dim} units: "
+    head = f"{system.form} form, full rank, {counted(system.dim, 'unit')}: "
     name = system.activation.value
     inside = f"{product} {name}(h) + b" if system.form == "current" else f"{name}({product} x + b)"
     letter = "h" if system.form == "current" else "x"

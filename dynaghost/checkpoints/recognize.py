@@ -15,7 +15,7 @@ import numpy as np
 from dynaghost.checkpoints.cells import build, constant, listing, real
 from dynaghost.checkpoints.formats import from_mapping, read_arrays
 from dynaghost.checkpoints.settings import Settings, hyper_parameters, initial_state, read_run_json, resolve
-from dynaghost.errors import CheckpointError, DynaghostError
+from dynaghost.errors import CheckpointError, DynaghostError, counted
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneRNN
 from dynaghost.systems.module import from_object, is_module
@@ -415,7 +415,7 @@ def _equation(system: LowRankRNN, settings: Settings) -> str:
     scale = 1.0 if settings.scale is None else settings.scale
     product = "m n" if scale == 1 else f"{scale:g}·m n"
     leak = "leak" if settings.leak is None else f"{settings.leak:g}"
-    head = f"{system.form} form, rank {system.rank}, {system.dim} units: "
+    head = f"{system.form} form, rank {system.rank}, {counted(system.dim, 'unit')}: "
     if system.form is Form.CURRENT:
         return f"{head}h ← (1 − {leak})·h + {leak}·({product} tanh(h) + b)"
     return f"{head}x ← (1 − {leak})·x + {leak}·tanh({product} x + b)"

@@ -29,10 +29,12 @@ _SEARCH_OPTIONS = (
     click.option("--seed", type=Whole(0), help="Of whatever is random in the search. [default: 0]"),
     click.option("--budget", type=Whole(1), help="Most boxes, or evaluations, that a search spends."),
 )
-_TRIAL_OPTIONS = (
+_PERIOD_OPTIONS = (
     click.option("--trials", metavar="FILE.npz", help="Trials with inputs over time; a period of them is analyzed."),
     click.option("--period", metavar="NAME", help="Which period of the trials. [default: the last]"),
     click.option("--context", type=Whole(0), help="Which of the period's different inputs. [default: 0]"),
+)
+_TRIAL_OPTIONS = (
     click.option("--x0", metavar="VALUE|FILE.npy", help="A trial's initial state: of all units, or of each."),
     click.option("--trial-steps", type=Whole(1), help="Iterations of a trial. [default: until at rest]"),
     click.option("--delay", type=Real(0), help="The task's delay, in τ."),
@@ -54,7 +56,7 @@ _RUN_OPTIONS = (
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
-@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
+@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
     from dynaghost.analysis import Analysis
@@ -87,7 +89,7 @@ def plot(out: str) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS)
+@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS)
 def inspect(file: str, **options: Any) -> None:
     """What one checkpoint FILE holds, and its slow points."""
     from dynaghost.checkpoints.formats import read_arrays
@@ -97,7 +99,8 @@ def inspect(file: str, **options: Any) -> None:
 
     contents = read_arrays(file)
     click.echo(contents_text(file, contents.format, contents.arrays, contents.scalars))
-    found = recognize_source(file, **_model(options))
+    model = _driven(file, options)
+    found = recognize_source(file, **model)
     for line in (f"equation: {found.equation}", f"weights: {found.guess}", *(f"note: {n}" for n in found.notes)):
         click.echo(line)
     searched = {**_search(options), "seed": options["seed"] or 0}
@@ -135,6 +138,23 @@ def _load(folder: str, options: dict[str, Any]) -> Any:
     run = load_run(folder, **reading, **_model(options), **trial, **_search(options), seed=options["seed"])
     chosen = {name: options[name] for name in ("every", "start", "stop")}
     return run.select(**chosen) if any(value is not None for value in chosen.values()) else run
+
+
+def _driven(file: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The model options, with the input of the chosen period of the trials; recorded states are checked."""
+    from dataclasses import replace
+
+    from dynaghost.checkpoints.recognize import recognize_source
+    from dynaghost.checkpoints.settings import Settings, trials_of
+
+    model, trials = _model(options), trials_of(options["trials"])
+    if trials is None or trials.inputs is None:
+        return model
+    if trials.states is not None:
+        trials.check(lambda value: recognize_source(file, **{**model, "inputs": value}).system)
+    chosen = replace(Settings(), trials=trials, period=options["period"], context=options["context"] or 0)
+    given = None if model["inputs"] is None else model["inputs"]
+    return {**model, "inputs": replace(chosen, inputs=given).driven().inputs}
 
 
 def _model(options: dict[str, Any]) -> dict[str, Any]:

@@ -210,14 +210,22 @@ class Trials:
             raise DynaghostError("trials: expected inputs to simulate, got none")
         systems: dict[bytes, System] = {}
         first = self._system(drive, self.inputs[0, 0], systems)
-        state = np.zeros((self.number, first.dim)) if self.initial is None else self.initial
+        state = self._first_states(first.dim)
         if state.shape[1] != first.dim:
-            raise DynaghostError(f"initial: expected states of {first.dim} numbers, got {state.shape[1]}")
+            raise DynaghostError(f"trials: expected states of {first.dim} numbers, got {state.shape[1]}")
         visited = [state]
         for t in range(self.inputs.shape[1]):
             state = self._after(drive, state, self.inputs[:, t], systems)
             visited.append(state)
         return np.stack(visited, axis=1)
+
+    def _first_states(self, dim: int) -> Array:
+        """Those that are given, or recorded before the first step; zero as torch's layers begin where nobody says."""
+        if self.initial is not None:
+            return self.initial
+        if self.states is not None and self.states.shape[1] == self.steps + 1:
+            return np.asarray(self.states[:, 0])
+        return np.zeros((self.number, dim))
 
     def visited(self, period: Period) -> Array:
         """Recorded states before and after each step of a period: (trials, stop − start + 1, dim).
