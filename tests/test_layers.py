@@ -27,6 +27,7 @@ ROOMS = {
     "tables": "",
     "database": "",
     "store": "",
+    "export": "",
     "views": "plot report text",
     "analysis": "",
     "compat": "",

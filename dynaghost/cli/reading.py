@@ -88,6 +88,19 @@ def plot(out: str) -> None:
 
 
 @click.command()
+@click.argument("out", type=click.Path(exists=True, file_okay=False))
+@click.option("--format", "file_format", type=click.Choice(["csv", "parquet", "graphml", "json"]), default="csv")
+@click.option("--to", type=click.Path(file_okay=False), help="Folder to write. [default: OUT/export]")
+def export(out: str, file_format: str, to: str | None) -> None:
+    """Write the results in OUT as tables or a graph for other programs."""
+    from dynaghost.analysis import load_analysis
+    from dynaghost.export import export as write
+
+    for path in write(load_analysis(out), to or Path(out) / "export", file_format):
+        click.echo(f"wrote {path}")
+
+
+@click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS)
 def inspect(file: str, **options: Any) -> None:
