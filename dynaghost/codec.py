@@ -113,10 +113,18 @@ def _decoder(kind: Any) -> Callable[[Any], Any]:
 def _record_decoder(kind: Any) -> Callable[[Any], Any]:
     hints = get_type_hints(kind)
 
+    # A field that is younger than the text has its default.
+    optional = {one.name for one in dataclasses.fields(kind) if not _is_required(one)}
+
     def decode(data: Any) -> Any:
-        return kind(**{name: _decode(hint, data[name]) for name, hint in hints.items()})
+        there = hints if len(data) == len(hints) else [n for n in hints if n in data or n not in optional]
+        return kind(**{name: _decode(hints[name], data[name]) for name in there})
 
     return decode
+
+
+def _is_required(one: dataclasses.Field[Any]) -> bool:
+    return one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
 
 
 def _checked(kind: Any, data: Any) -> Any:

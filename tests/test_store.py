@@ -16,12 +16,13 @@ import jsonschema
 import numpy as np
 import pytest
 
+import dynaghost as dg
 from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
 from dynaghost.codec import dumps, loads
 from dynaghost.errors import StoreError
-from dynaghost.slowpoints.records import Certificate, SlowPoints
+from dynaghost.slowpoints.records import Certificate, Ghost, SlowPoints
 from dynaghost.store import Store, load, open_store, save
 from dynaghost.summary import document, schema, software
 from dynaghost.systems.base import Array
@@ -595,3 +596,13 @@ def test_every_label_is_in_the_schema():
     ]
     for labels, record, name in places:
         assert set(definitions[record]["properties"][name]["enum"]) == {label.value for label in labels}
+
+
+def test_a_field_younger_than_the_record_has_its_default():
+    (point,) = dg.find_slow_points(dg.SaddleNode(0.25)).ghosts
+    data = json.loads(dumps(point))
+    del data["alignment"]
+    assert loads(Ghost, json.dumps(data)).alignment == 1.0
+    del data["speed"]
+    with pytest.raises(KeyError, match="speed"):
+        loads(Ghost, json.dumps(data))
