@@ -1,7 +1,7 @@
 """Many small linear systems at once, with the same bits whatever the number of threads of a BLAS.
 
 LU with partial pivoting, eight columns at a time: a panel is factored, and the rows beneath take its eight updates in
-one pass over memory. Cholesky likewise, one column at a time. Both run in one thread and in one order.
+one pass over memory. Cholesky likewise. Both run in one thread and in one order.
 """
 
 import numpy as np
@@ -71,6 +71,18 @@ def _update(A, k, P, width):
 
 
 @njit(error_model="numpy", fastmath={"contract"})
+def lu_factor(A, b, P):
+    """A overwritten by its factors, the rows of b exchanged like its own; False if a pivot is 0 or NaN."""
+    n = A.shape[0]
+    for k in range(0, n, 8):
+        width = min(8, n - k)
+        if not _factor_panel(A, b, k, P, width):
+            return False
+        _update(A, k, P, width)
+    return True
+
+
+@njit(error_model="numpy", fastmath={"contract"})
 def lu_solve(A, b, P):
     """Solve A x = b for the columns of b, in place; A is overwritten by its factors, P (8, n) is for work.
 
@@ -80,11 +92,8 @@ def lu_solve(A, b, P):
         False, and b is of no use, if A is singular to working precision or not finite.
     """
     n, columns = b.shape
-    for k in range(0, n, 8):
-        width = min(8, n - k)
-        if not _factor_panel(A, b, k, P, width):
-            return False
-        _update(A, k, P, width)
+    if not lu_factor(A, b, P):
+        return False
     for i in range(n):
         for c in range(i):
             factor = A[i, c]
@@ -126,26 +135,47 @@ def solve_each(A, b, solved):
 
 
 @njit(error_model="numpy")
-def _cholesky(A, shift, U):
-    """U with UᵀU = A + shift·I, from the upper triangle of A; False if that is not positive definite."""
+def cholesky(A, shift, U):
+    """U with UᵀU = A + shift·I, from the upper triangle of A; False if that is not positive definite.
+
+    Eight rows of U at a time are finished; the rows beneath then take their eight updates in one pass over memory.
+    """
     n = A.shape[0]
     for i in range(n):
         for j in range(i, n):
             U[i, j] = A[i, j]
         U[i, i] += shift
-    for k in range(n):
-        if not U[k, k] > 0.0 or not U[k, k] < np.inf:
-            return False
-        root = np.sqrt(U[k, k])
-        U[k, k] = root
-        over = 1.0 / root
-        for j in range(k + 1, n):
-            U[k, j] *= over
-        for i in range(k + 1, n):
-            factor = -U[k, i]
-            for j in range(i, n):
-                U[i, j] = fma(factor, U[k, j], U[i, j])
+    for k in range(0, n, 8):
+        stop = min(k + 8, n)
+        for r in range(k, stop):
+            if not U[r, r] > 0.0 or not U[r, r] < np.inf:
+                return False
+            root = np.sqrt(U[r, r])
+            U[r, r] = root
+            over = 1.0 / root
+            for j in range(r + 1, n):
+                U[r, j] *= over
+            for i in range(r + 1, stop):
+                factor = -U[r, i]
+                for j in range(i, n):
+                    U[i, j] = fma(factor, U[r, j], U[i, j])
+        if stop < n:
+            subtract_squares(U, k, stop)
     return True
+
+
+@njit(error_model="numpy")
+def subtract_squares(U, k, start):
+    """Row i of U, from its diagonal on, less U[r, i]·U[r] for the eight rows r from k, for i from `start` on."""
+    n = U.shape[0]
+    for i in range(start, n):
+        row = U[i, i:]
+        u0, u1, u2, u3 = U[k, i:], U[k + 1, i:], U[k + 2, i:], U[k + 3, i:]
+        u4, u5, u6, u7 = U[k + 4, i:], U[k + 5, i:], U[k + 6, i:], U[k + 7, i:]
+        a0, a1, a2, a3, a4, a5, a6, a7 = -u0[0], -u1[0], -u2[0], -u3[0], -u4[0], -u5[0], -u6[0], -u7[0]
+        for j in range(n - i):
+            left = fma(a3, u3[j], fma(a2, u2[j], fma(a1, u1[j], fma(a0, u0[j], row[j]))))
+            row[j] = fma(a7, u7[j], fma(a6, u6[j], fma(a5, u5[j], fma(a4, u4[j], left))))
 
 
 @njit(cache=True, error_model="numpy")
@@ -175,7 +205,7 @@ def descend_each(H, g, shifts, least):
     for e in range(H.shape[0]):
         done = False
         for _ in range(60):
-            if _cholesky(H[e], shifts[e], U):
+            if cholesky(H[e], shifts[e], U):
                 done = True
                 break
             shifts[e] = max(4.0 * shifts[e], least[e])

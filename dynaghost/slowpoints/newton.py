@@ -1,8 +1,9 @@
 """Newton from many starts at once: on f with a line search, and on the kinetic energy q with its exact Hessian.
 
 Both lower q = ½|f|² at every step. The first finds fixed points; at a ghost, where J is singular, it stalls. The
-second converges quadratically at both. Linear systems go through `kernels.linear`, so that the path of a start does
-not depend on the number of threads.
+second converges quadratically at both. tanh networks and their latent circuits go through compiled loops, which also
+use factors again; every other system goes in batches. Linear systems go through `kernels.linear`, so that the path of
+a start does not depend on the number of threads.
 """
 
 from dataclasses import dataclass, field
@@ -10,13 +11,19 @@ from enum import IntEnum
 
 import numpy as np
 
+from dynaghost.kernels.descent_batch import descend_starts
 from dynaghost.kernels.linear import descend_each, solve_each
+from dynaghost.kernels.newton_batch import newton_each
 from dynaghost.slowpoints.curvature import energy_derivatives
+from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import Form, LatentCircuit
+from dynaghost.systems.recurrent import LeakyRNN
 
 _LEAST_STEP = 2.0**-10
 _ENOUGH = 1e-4  # of the first-order decrease
 _SLOW, _MEMORY = 0.8, 8  # a start stalls where the speed does not fall to this share in so many steps
+_CHORDS = 4  # so many known fixed points lend the inverse of their J to starts
 _CLOSE = 1e-7  # a full Newton step this short, relative to 1 + |x|, is followed by one that ends at rounding
 
 
@@ -86,6 +93,9 @@ def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: 
     ([[0.194945]], [0])
     """
     balls = no_balls(system.dim) if balls is None else balls
+    weights = tanh_weights(system)
+    if weights is not None:
+        return _newton_compiled(system, weights, starts, balls, limit)
     batch = Batch(starts.copy(), np.full(len(starts), End.LIMIT), np.full(len(starts), -1))
     active, lengths = np.arange(len(starts)), np.ones(len(starts))
     values, metric = system.f(batch.x), metric_of(system)
@@ -110,6 +120,54 @@ def newton(system: System, starts: Array, *, balls: Balls | None = None, limit: 
         batch.ends[active[lost]] = End.DIVERGED
         active = active[batch.ends[active] == End.LIMIT]
     return batch
+
+
+def tanh_weights(system: System) -> tuple[Array, ...] | None:
+    """M, N, c, d, G of f = −x + c + N tanh(Mx + d), each matrix but G with its transpose; empty where it is I.
+
+    None where f is not of this form.
+    """
+    none, n = np.empty((0, 0)), system.dim
+    if isinstance(system, LatentCircuit) and type(system).f is LatentCircuit.f:
+        M, N, c, d, G = system.m, system.n, np.zeros(n), system.b, system.metric
+    elif isinstance(system, LeakyRNN) and type(system).f is LeakyRNN.f and system.activation is Activation.TANH:
+        rate, G = system.form is Form.RATE, none
+        M, N = (system.W, none) if rate else (none, system.W)
+        c, d = (np.zeros(n), system.b) if rate else (system.b, np.zeros(n))
+    else:
+        return None
+    return tuple(np.ascontiguousarray(part, dtype=float) for part in (M, M.T, N, N.T, c, d, G))
+
+
+def _newton_compiled(system: System, weights: tuple[Array, ...], starts: Array, balls: Balls, limit: int) -> Batch:
+    batch, counts = _unstarted(starts), np.zeros(len(starts), np.int64)
+    inverses = _negative_inverses(system, balls.centres[:_CHORDS] if len(starts) > _CHORDS else balls.centres[:0])
+    newton_each(weights, (balls.centres, balls.radii), inverses, limit, batch.x, batch.ends, batch.ball, counts)
+    batch.evaluations = int(counts.sum()) + len(inverses)
+    return batch
+
+
+def _descend_compiled(weights: tuple[Array, ...], starts: Array, balls: Balls, limit: int) -> Batch:
+    batch, counts = _unstarted(starts), np.zeros(len(starts), np.int64)
+    pair = balls.centres, balls.radii
+    descend_starts(weights, pair, limit, batch.x, batch.ends, batch.ball, counts, batch.steps)
+    batch.evaluations = int(counts.sum())
+    return batch
+
+
+def _unstarted(starts: Array) -> Batch:
+    number = len(starts)
+    ends, ball = np.full(number, int(End.LIMIT), np.int64), np.full(number, -1, np.int64)
+    return Batch(np.array(starts, dtype=float, order="C"), ends, ball, steps=np.ones(number))
+
+
+def _negative_inverses(system: System, centres: Array) -> Array:
+    """−J⁻¹ at each centre, transposed; of those where it is known, from the first on."""
+    J = np.ascontiguousarray(system.jacobian(centres))
+    inverses, solved = np.tile(-np.eye(system.dim), (len(centres), 1, 1)), np.empty(len(centres), bool)
+    solve_each(J, inverses, solved)
+    known = len(centres) if solved.all() else int(np.argmin(solved))
+    return np.ascontiguousarray(inverses[:known].transpose(0, 2, 1))
 
 
 def _captured(batch: Batch, balls: Balls, active: Array) -> Array:
@@ -189,6 +247,9 @@ def descend(system: System, starts: Array, *, balls: Balls | None = None, limit:
     (True, [0])
     """
     balls = no_balls(system.dim) if balls is None else balls
+    weights = tanh_weights(system)
+    if weights is not None:
+        return _descend_compiled(weights, starts, balls, limit)
     batch = Batch(starts.copy(), np.full(len(starts), End.LIMIT), np.full(len(starts), -1), steps=np.ones(len(starts)))
     active, shifts, metric = np.arange(len(starts)), np.zeros(len(starts)), metric_of(system)
     for _ in range(limit):

@@ -1,0 +1,170 @@
+"""Newton on q = ½|f|²_G from many starts for tanh networks and their latent circuits, each start by itself.
+
+The Hessian is the exact one, JᵀGJ + Σ(Gf)ᵢD²fᵢ, shifted where it is not positive definite.
+"""
+
+import numpy as np
+from numba import njit
+
+from dynaghost.kernels.elementary import fma
+from dynaghost.kernels.linear import cholesky
+from dynaghost.kernels.tanh_field import (
+    CAPTURED,
+    CONVERGED,
+    DIVERGED,
+    LIMIT,
+    STALLED,
+    accept,
+    add_times,
+    clear,
+    copy,
+    dot,
+    holding,
+    length_of,
+    tanh_field,
+    tanh_jacobian,
+    workspace,
+)
+
+
+@njit(error_model="numpy")
+def _add_squares(M, D, H):
+    """The upper triangle of H += MᵀDM, D diagonal; eight rows of M at a time."""
+    units, n = M.shape
+    whole = units - units % 8
+    for k in range(0, whole, 8):
+        for i in range(n):
+            row = H[i, i:]
+            u0, u1, u2, u3 = M[k, i:], M[k + 1, i:], M[k + 2, i:], M[k + 3, i:]
+            u4, u5, u6, u7 = M[k + 4, i:], M[k + 5, i:], M[k + 6, i:], M[k + 7, i:]
+            a0, a1, a2, a3 = D[k] * u0[0], D[k + 1] * u1[0], D[k + 2] * u2[0], D[k + 3] * u3[0]
+            a4, a5, a6, a7 = D[k + 4] * u4[0], D[k + 5] * u5[0], D[k + 6] * u6[0], D[k + 7] * u7[0]
+            for j in range(n - i):
+                left = fma(a3, u3[j], fma(a2, u2[j], fma(a1, u1[j], fma(a0, u0[j], row[j]))))
+                row[j] = fma(a7, u7[j], fma(a6, u6[j], fma(a5, u5[j], fma(a4, u4[j], left))))
+    for k in range(whole, units):
+        for i in range(n):
+            factor = D[k] * M[k, i]
+            for j in range(i, n):
+                H[i, j] = fma(factor, M[k, j], H[i, j])
+
+
+@njit(error_model="numpy")
+def _model(weights, t, s, f, J, H, g, scratch):
+    """Gradient g and Hessian H (upper triangle) of q."""
+    M, N, G = weights[0], weights[2], weights[6]
+    n, units = f.size, t.size
+    w, bends, ones = scratch[0], scratch[1], scratch[2]
+    for i in range(n):
+        w[i] = f[i] if G.size == 0 else 0.0
+        for j in range(n if G.size else 0):
+            w[i] += G[i, j] * f[j]
+    clear(bends)
+    if N.size == 0:
+        copy(w, bends)
+    else:
+        add_times(N, w, bends)  # Nᵀw
+    for u in range(units):
+        bends[u] *= -2.0 * t[u] * s[u]
+    tanh_jacobian(weights, s, J)
+    clear(g)
+    for i in range(n):
+        clear(H[i])
+    for i in range(n):
+        for j in range(n):
+            g[j] = fma(w[i], J[i, j], g[j])
+    if G.size == 0:
+        for i in range(n):
+            ones[i] = 1.0
+        _add_squares(J, ones, H)
+    else:
+        for a in range(n):
+            for b in range(n):
+                for i in range(n):
+                    for j in range(i, n):
+                        H[i, j] += J[a, i] * G[a, b] * J[b, j]
+    if M.size:
+        _add_squares(M, bends, H)
+    else:
+        for i in range(n):
+            H[i, i] += bends[i]
+
+
+@njit(error_model="numpy")
+def _descent_step(U, g, d):
+    """d = −(UᵀU)⁻¹g."""
+    n = g.size
+    for i in range(n):
+        d[i] = -g[i]
+    for i in range(n):
+        d[i] /= U[i, i]
+        for j in range(i + 1, n):
+            d[j] = fma(-U[i, j], d[i], d[j])
+    for i in range(n - 1, -1, -1):
+        d[i] = (d[i] - dot(U[i], d, i + 1, n)) / U[i, i]
+
+
+@njit(error_model="numpy")
+def _predicted(H, g, d):
+    """−(g·d + ½dᵀHd), from the upper triangle of H."""
+    total = 0.0
+    for i in range(d.size):
+        total += (g[i] + 0.5 * H[i, i] * d[i] + dot(H[i], d, i + 1, d.size)) * d[i]
+    return -total
+
+
+@njit(error_model="numpy")
+def _descent_start(weights, balls, limit, x, matrices, work, scratch):
+    """One start of `descend_starts`: how it ended, the ball, the Hessians, the length of the last step."""
+    J, H, U = matrices
+    d, t, s, f, trial, g = work[0], work[1], work[2], work[3], work[4], scratch[3]
+    energy, shift, size = tanh_field(weights, x, t, s, f), 0.0, 1.0
+    fresh = False
+    least = 0.0
+    for k in range(limit):
+        inside = holding(balls, x, 0)[0]
+        if inside >= 0:
+            return CAPTURED, inside, k, size
+        if not fresh:
+            _model(weights, t, s, f, J, H, g, scratch)
+            least = 1e-300
+            for i in range(x.size):
+                for j in range(i, x.size):
+                    least = max(least, 1e-3 * abs(H[i, j]))
+            fresh = True
+        tries = 0
+        while not cholesky(H, shift, U):
+            shift, tries = max(4.0 * shift, least), tries + 1
+            if tries == 60:
+                return DIVERGED, -1, k + 1, size
+        _descent_step(U, g, d)
+        size = length_of(d)
+        for i in range(x.size):
+            trial[i] = x[i] + d[i]
+        new = tanh_field(weights, trial, work[5], work[6], work[7])
+        ratio = 0.5 * (energy - new) / max(_predicted(H, g, d), 1e-300)
+        if ratio > 1e-4:
+            accept(x, work)
+            energy, fresh = new, False
+        if not size < np.inf:
+            return DIVERGED, -1, k + 1, size
+        if size <= 1e-9 * (1.0 + length_of(x)):
+            return (CONVERGED if shift == 0.0 else STALLED), -1, k + 1, size
+        if not ratio >= 0.25:
+            shift = max(4.0 * shift, least)
+        elif ratio > 0.75:
+            shift = 0.0 if shift <= least else shift / 8.0
+    return LIMIT, -1, limit, size
+
+
+@njit(cache=True, error_model="numpy")
+def descend_starts(weights, balls, limit, x, ends, ball, evaluations, steps):
+    """Newton on q from every start: parameters as of `newton_each`, and `steps` (E,), the length of each last step."""
+    n, units = x.shape[1], weights[5].size
+    matrices = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
+    work = workspace(n, units)
+    scratch = np.empty(n), np.empty(units), np.empty(max(n, units)), np.empty(n)
+    for e in range(x.shape[0]):
+        ends[e], ball[e], evaluations[e], steps[e] = _descent_start(
+            weights, balls, limit, x[e], matrices, work, scratch
+        )

@@ -1,0 +1,155 @@
+"""Newton on f from many starts for tanh networks and their latent circuits, each start by itself, in one order.
+
+A Newton step has a line search; while a step with factors already at hand halves the speed, they are used again
+(Shamanskii), and before any are computed the inverse of J at the nearest of a few known fixed points is tried, as long
+as its steps quarter the speed.
+"""
+
+import numpy as np
+from numba import njit
+
+from dynaghost.kernels.linear import lu_factor
+from dynaghost.kernels.tanh_field import (
+    CAPTURED,
+    CONVERGED,
+    DIVERGED,
+    LIMIT,
+    STALLED,
+    accept,
+    add_times,
+    clear,
+    dot,
+    holding,
+    length_of,
+    tanh_field,
+    tanh_jacobian,
+    workspace,
+)
+
+_ENOUGH, _LEAST_STEP = 1e-4, 2.0**-10
+_SLOW, _MEMORY, _CLOSE = 0.8, 8, 1e-7
+_HALVED, _QUARTERED = 0.25, 0.0625  # of |f|²
+_REUSES = 12
+
+
+@njit(error_model="numpy")
+def _back(A, right, order, d):
+    """d = −A⁻¹·right from the factors of A and the order of its rows."""
+    n = d.size
+    for i in range(n):
+        d[i] = -right[int(order[i, 0])] - dot(A[i], d, 0, i)
+    for i in range(n - 1, -1, -1):
+        d[i] = (d[i] - dot(A[i], d, i + 1, n)) / A[i, i]
+
+
+@njit(error_model="numpy")
+def _lowers(weights, x, d, most, work):
+    """Take the step d if it leaves |f|² at `most` at most; the new |f|², or −1 where it does not."""
+    trial, t, s, f = work[4], work[5], work[6], work[7]
+    for i in range(x.size):
+        trial[i] = x[i] + d[i]
+    new = tanh_field(weights, trial, t, s, f)
+    if not new <= most:
+        return -1.0
+    accept(x, work)
+    return new
+
+
+@njit(error_model="numpy")
+def _line_search(weights, x, d, energy, first, work):
+    """The step that lowers the speed enough: its length in d, 0 where none does, and the new |f|²."""
+    trial, t, s, f = work[4], work[5], work[6], work[7]
+    length = first
+    while length >= _LEAST_STEP:
+        for i in range(x.size):
+            trial[i] = x[i] + length * d[i]
+        new = tanh_field(weights, trial, t, s, f)
+        if new <= (1.0 - 2.0 * _ENOUGH * length) * energy:
+            accept(x, work)
+            return length, new
+        # The parabola through both energies, whose slope at 0 is −2·energy. NaN where f overflowed.
+        share = length / max(new / max(energy, 1e-300) - 1.0 + 2.0 * length, 1e-300)
+        length *= min(share, 0.5) if share > 0.1 else 0.1
+    return 0.0, energy
+
+
+@njit(error_model="numpy")
+def _newton_start(weights, balls, inverses, limit, x, matrices, work):
+    """One start of `newton_each`: how it ended, the ball, the factorizations."""
+    A, P, order = matrices
+    d = work[0]
+    energy = tanh_field(weights, x, work[1], work[2], work[3])
+    mark, length = np.inf, 1.0
+    for k in range(limit):
+        inside, nearest = holding(balls, x, inverses.shape[0])
+        reuses = 0
+        while inside < 0 and nearest >= 0 and reuses < _REUSES:
+            clear(d)
+            add_times(inverses[nearest], work[3], d)
+            new = _lowers(weights, x, d, _QUARTERED * energy, work)
+            if new < 0.0:
+                break
+            energy, reuses = new, reuses + 1
+            inside, nearest = holding(balls, x, inverses.shape[0])
+        if inside >= 0:
+            return CAPTURED, inside, k
+        if k % _MEMORY == 0:
+            if not energy < _SLOW**2 * mark:
+                return STALLED, -1, k
+            mark = energy
+        tanh_jacobian(weights, work[2], A)
+        for i in range(x.size):
+            order[i, 0] = i
+        if not lu_factor(A, order, P):
+            return STALLED, -1, k + 1
+        _back(A, work[3], order, d)
+        size, most = length_of(d), 10.0 * (1.0 + length_of(x))
+        if not size < np.inf:
+            return DIVERGED, -1, k + 1
+        if size > most:
+            for i in range(d.size):
+                d[i] *= most / size
+        before = energy
+        length, energy = _line_search(weights, x, d, energy, min(1.0, 4.0 * length), work)
+        if length_of(d) <= _CLOSE * (1.0 + length_of(x)):
+            return CONVERGED, -1, k + 1
+        if length == 0.0:
+            return STALLED, -1, k + 1
+        reuses = 0
+        while length == 1.0 and energy <= _HALVED * before and reuses < _REUSES:
+            if holding(balls, x, 0)[0] >= 0:
+                break
+            _back(A, work[3], order, d)
+            before, reuses = energy, reuses + 1
+            new = _lowers(weights, x, d, _HALVED * energy, work)
+            if new < 0.0:
+                break
+            energy = new
+    return LIMIT, -1, limit
+
+
+@njit(cache=True, error_model="numpy")
+def newton_each(weights, balls, inverses, limit, x, ends, ball, evaluations):
+    """Newton on f from every start.
+
+    Parameters
+    ----------
+    weights : tuple
+        M (units, n), its transpose, N (n, units), its transpose, c (n,), d (units,), G (n, n).
+    balls : tuple
+        centres (B, n) and radii (B,): a start stops where it enters one.
+    inverses : (K, n, n) float64 array
+        Transposes of −J⁻¹ at the first K centres.
+    limit : int
+        Most factorizations of a start.
+    x : (E, n) float64 array
+        Starts, overwritten by where they end.
+    ends, ball, evaluations : (E,) int64 arrays
+        Overwritten: how each ended, the ball that holds it or −1, its factorizations.
+    """
+    n = x.shape[1]
+    A, P, order = np.empty((n, n)), np.empty((8, n)), np.empty((n, 1))
+    units = weights[5].size
+    work = workspace(n, units)
+    for e in range(x.shape[0]):
+        ends[e], ball[e], evaluations[e] = _newton_start(weights, balls, inverses, limit, x[e], (A, P, order), work)
