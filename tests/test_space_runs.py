@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import dynaghost as dg
+from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.summary import schema
 from dynaghost.systems.trials import Trials
 from dynaghost.views import plot
@@ -153,3 +154,34 @@ def test_inspect_takes_trials(rnn_run, tmp_path, capsys, monkeypatch):
     assert stop.value.code == 0
     assert "fixed points proved complete" in told
     assert "input 0 is assumed" not in told
+
+
+def test_capture_and_no_learning_zone_in_space():
+    # Two units, the first bistable; its bias moves the middle fixed point past the trial's start.
+    biases = [-0.1, -0.1, -0.1, 0.1, 0.1, 0.1]
+    weights = {100 * k: {"W": np.diag([1.5, 0.5]), "b": np.array([b, 0.0])} for k, b in enumerate(biases)}
+    steps = np.arange(0.0, 501.0, 10.0)
+    metrics = Metrics(steps, np.where(steps < 300, np.exp(-steps / 500), 1.0), np.where(steps < 300, 1.0, 1e-12), "")
+    result = dg.analyze(dg.load_run(weights, metrics=metrics, x0=0.05, leak=0.5))
+    captures = [event for event in result.events if event.kind == "capture"]
+    assert [(event.before, event.after) for event in captures] == [(200, 300)]
+    low, high = captures[0].branches
+    assert result.branches[low].at(200)[1] < result.branches[high].at(200)[1]
+    (zone,) = [event for event in result.events if event.kind == "no_learning_zone"]
+    assert zone.before == 300
+    # Without the capture the gradient alone is no such zone.
+    quiet = dg.analyze(dg.load_run(weights, metrics=metrics, x0=0.9, leak=0.5))
+    assert not [event for event in quiet.events if event.kind in ("capture", "no_learning_zone")]
+
+
+@pytest.mark.parametrize(("start", "verdict"), [(-0.7, "bifurcation"), (0.93, "none")])
+def test_only_what_trials_can_feel_counts(start, verdict):
+    # Two fixed points of the first unit are born at about -0.6: near a trial from -0.7, far from one near 0.9.
+    weights = {k: {"W": np.diag([1.5, 0.0]), "b": np.array([0.25 - 0.1 * (k >= 50), 0.0])} for k in range(0, 100, 10)}
+    steps = np.arange(0.0, 91.0)
+    metrics = Metrics(steps, 1 / (1 + np.exp(steps - 45)) + 1e-3, None, "")
+    result = dg.analyze(dg.load_run(weights, metrics=metrics, x0=np.array([start, 0.0]), leak=0.5))
+    (found,) = result.verdicts
+    assert [event.kind.value for event in result.events if "creates" in event.evidence] == ["saddle_node"]
+    assert (found.verdict, found.grade) == (verdict, "proved")
+    assert bool(found.evidence["left_out"]) == (verdict == "none")
