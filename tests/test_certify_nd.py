@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from flint import arb, ctx
+from flint import arb, arb_mat, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 import dynaghost as dg
 from dynaghost.slowpoints.balls import lower_dot_in_balls, prove_root_in_balls
 from dynaghost.slowpoints.newton import Balls, End, newton
-from dynaghost.slowpoints.newton_kantorovich import positive_zero, prove_free, prove_root
+from dynaghost.slowpoints.newton_kantorovich import _sign, positive_zero, prove_free, prove_root
 from dynaghost.slowpoints.pointwise import ghost, polished
 from dynaghost.slowpoints.search import search
 from dynaghost.slowpoints.starts import random_starts
@@ -81,6 +81,32 @@ def test_no_other_root_in_the_unique_ball_and_none_in_a_free_ball(seed):
     x = np.random.default_rng(seed).normal(size=3)
     free = prove_free(system, x, system.f(x))
     assert all(np.linalg.norm(x - q.x) > free.radius for q in points.fixed_points)
+
+
+def exact_index(system, x):
+    """sign det(−J) at the true root next to x, in balls."""
+    with ctx.workprec(400):
+        entries = (-system.jacobian(true_root(system, x))).ravel()
+        determinant = arb_mat(system.dim, system.dim, list(entries)).det()
+        assert determinant != 0
+        return 1 if determinant > 0 else -1
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.sampled_from([1, 2, 5, 9, 20]), st.sampled_from(["rate", "current"]))
+def test_the_index_is_the_sign_of_the_exact_determinant(seed, n, form):
+    system = network(seed, n=n, gain=4.0, form=form)
+    for point in search(system, random_starts(system, 20, 0)).fixed_points:
+        proof = prove_root(system, point.x)
+        if proof.proved:
+            assert proof.index == exact_index(system, point.x)
+
+
+def test_no_index_without_a_proof():
+    assert prove_root(dg.LeakyRNN([[1.0]], [0.0]), np.zeros(1)).index == 0
+    singular = np.array([[1.0, 1.0], [1.0, 1.0 + 2**-40]])
+    # An error of 2⁻⁴⁰ in the entries may turn the determinant's sign; one of 2⁻⁴⁵ may not.
+    assert [_sign(singular, np.full((2, 2), rad), 2.0**42) for rad in (2.0**-40, 2.0**-45)] == [0, 1]
 
 
 def test_an_exclusion_ball_does_not_hold_the_root_beside_it():

@@ -134,6 +134,31 @@ def solve_each(A, b, solved):
         solved[e] = lu_solve(A[e], b[e], P)
 
 
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
+def factor(A, order):
+    """LU of one matrix with partial pivoting, in place: |PA − LU| ≤ γₙ|L||U|, γₙ = nu/(1 − nu), in any order of sums.
+
+    Parameters
+    ----------
+    A : (n, n) float64 array, contiguous
+        Overwritten by U and, below its diagonal, by L, whose diagonal is 1.
+    order : (n, 1) float64 array
+        0, 1, …, n − 1; overwritten by which row of A each row of PA is.
+
+    Returns
+    -------
+    bool
+        False, and A is of no use, if a pivot is 0 or NaN.
+
+    Examples
+    --------
+    >>> A, order = np.array([[0.0, 2.0], [1.0, 0.0]]), np.array([[0.0], [1.0]])
+    >>> factor(A, order), A.tolist(), order.ravel().tolist()
+    (True, [[1.0, 0.0], [0.0, 2.0]], [1.0, 0.0])
+    """
+    return lu_factor(A, order, np.empty((8, A.shape[0])))
+
+
 @njit(error_model="numpy")
 def cholesky(A, shift, U):
     """U with UᵀU = A + shift·I, from the upper triangle of A; False if that is not positive definite.

@@ -67,7 +67,7 @@ def _polished(system: System, x: Array, linear: Linear) -> RootProof:
     delta = (linear.delta + linear.norm * bend * offset) * _UP
     if not delta < 1:
         return unproved("J is singular to working precision next to the polished point")
-    moved = Linear(linear.Y, delta, linear.norm)
+    moved = Linear(linear.Y, delta, linear.norm, linear.sign)  # both J times Y have a positive determinant
     eta = _upper_norm(Y @ system.f(point)) / (1 - delta) * _UP
     return conclude(system, x, moved, eta, offset)
 

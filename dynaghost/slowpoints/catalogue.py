@@ -11,7 +11,7 @@ from dynaghost.slowpoints.pointwise import (
     degenerate_point,
     fixed_point,
     ghost,
-    index,
+    index_sum,
     looks_like_root,
     polished,
     proof_of_root,
@@ -141,7 +141,6 @@ def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | N
     points = (*simple, *multiple)
     ghost_order = sorted(range(len(catalogue.ghosts)), key=lambda k: tuple(np.round(catalogue.ghosts[k].x, 9)))
     hits = tuple(sum(catalogue.hits[k]) for k in order)
-    degenerate = any(point.degenerate for point in points)
     everywhere = (np.full(system.dim, -np.inf), np.full(system.dim, np.inf))
     return SlowPoints(
         fixed_points=points,
@@ -149,7 +148,7 @@ def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | N
         complete=False,
         ghosts_complete=False,
         region=everywhere,
-        index_sum=None if degenerate else sum(index(point) for point in points),
+        index_sum=index_sum(catalogue.proofs, multiple),
         status=Status.FINISHED,
         cost=Cost(catalogue.evaluations),
         coverage=Coverage(

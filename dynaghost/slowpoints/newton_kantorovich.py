@@ -6,15 +6,19 @@
 min((1 + √(1 − 2h))/(βL), R) (Newton–Kantorovich). Newton converges to it from everywhere within 2/(3β'L) of it, where
 β' = β/(1 − βLr) bounds ‖J⁻¹‖ at the fixed point itself.
 
+**Its index**, sign det(−J). Where βLr < 1, J is regular on the way from x to the fixed point: the sign is that at x.
+And if LU is what float64 elimination makes of PJ, rows exchanged, and β‖LU − PJ‖ < 1, det LU has the sign of det PJ.
+
 **Ghost.** With w of length 1, |f(y)| ≥ w·f(y) ≥ w·f(x) − |Jᵀw|ρ − ½Lρ² for |y − x| ≤ ρ: no fixed point lies within the
 positive zero of the right side.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dynaghost.kernels.linear import factor
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.bounds import upper_norm
 
@@ -26,13 +30,15 @@ _UP = 1 + 1e-9  # pays for the rounding of short sums of numbers ≥ 0, whose ow
 class RootProof:
     """A fixed point within `radius`, alone within `unique_radius`, to which Newton converges from within `capture`.
 
-    `because` is empty where that is proved, else the bound that was not met; radii are then 0.
+    `because` is empty where that is proved, else the bound that was not met; radii are then 0. `index` is sign det(−J)
+    at the fixed point, proved; 0 where it is not.
     """
 
     radius: float
     unique_radius: float
     capture: float
     because: str = ""
+    index: int = 0
 
     @property
     def proved(self) -> bool:
@@ -41,11 +47,12 @@ class RootProof:
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """What is known of J at a point: Y, bounds δ on ‖I − YJ‖ and on ‖Y‖."""
+    """What is known of J at a point: Y, bounds δ on ‖I − YJ‖ and on ‖Y‖, and sign det(−J), 0 where it is not proved."""
 
     Y: Array
     delta: float
     norm: float
+    sign: int = 0
 
     @property
     def beta(self) -> float:
@@ -100,7 +107,23 @@ def linearized(system: System, x: Array) -> Linear | str:
     delta = _frobenius(np.abs(np.eye(terms) - Y @ mid) * _UP + slack * _UP)
     if delta >= 1:
         return f"J is singular to working precision: ‖I − YJ‖ is bounded by {delta:.3g} only"
-    return Linear(Y, delta, upper_norm(Y))
+    linear = Linear(Y, delta, upper_norm(Y))
+    return replace(linear, sign=_sign(mid, rad, linear.beta))
+
+
+def _sign(mid: Array, rad: Array, beta: float) -> int:
+    """sign det(−J) for J within `rad` of `mid`, β ≥ ‖J⁻¹‖; 0 where elimination in float64 does not prove it."""
+    n = len(mid)
+    A, order = np.array(mid, dtype=float, order="C"), np.arange(float(n))[:, None]
+    if not factor(A, order):
+        return 0
+    size = (np.abs(np.tril(A, -1)) + np.eye(n)) @ np.abs(np.triu(A))
+    # γₙ with room for the rounding of this very bound, and for underflow.
+    error = _frobenius((n + 2) * _UNIT * (1 + 1e-9) * size + rad) * _UP + n * 1e-300
+    if not beta * error < 0.99:
+        return 0
+    parity = int(np.linalg.det(np.eye(n)[order[:, 0].astype(int)]))  # exact: only 0, 1 and −1 occur
+    return parity * (-1) ** (n + int(np.sum(np.diag(A) < 0)))
 
 
 def newton_step_bound(linear: Linear, mid: Array, rad: Array) -> float:
@@ -128,19 +151,20 @@ def conclude(system: System, x: Array, linear: Linear, eta: float, offset: float
         if h > 0.5:
             because = because or f"h = βLη = {h:.3g} is above ½ (β = {beta:.3g}, L = {bend:.3g}, η = {eta:.3g})"
             break
-        proof, reach = _radii(beta, bend, eta, h, reach)
+        proof, reach = _radii(linear, bend, eta, h, reach)
         if best is not None and (proof is None or proof.unique_radius < best.unique_radius * 1.05):
             break
         best = proof
     if best is None:
         return unproved(because or "no ball was found in which the bounds hold")
     unique, capture = (max((radius - offset) * (1 - 1e-9), 0.0) for radius in (best.unique_radius, best.capture))
-    return RootProof((best.radius + offset) * _UP, unique, capture)
+    return replace(best, radius=(best.radius + offset) * _UP, unique_radius=unique, capture=capture)
 
 
-def _radii(beta: float, bend: float, eta: float, h: float, reach: float) -> tuple[RootProof | None, float]:
+def _radii(linear: Linear, bend: float, eta: float, h: float, reach: float) -> tuple[RootProof | None, float]:
     """The proof that L = `bend` within `reach` gives, and the next reach to try."""
     root = math.sqrt(max(1 - 2 * h, 0.0))
+    beta = linear.beta
     steep = beta * bend
     # 1 − √(1 − 2h) without cancellation.
     radius = 2 * eta / (1 + root) * _UP
@@ -149,7 +173,9 @@ def _radii(beta: float, bend: float, eta: float, h: float, reach: float) -> tupl
         return None, 2 * radius
     at_root = beta / max(1 - steep * radius, 1e-300)
     newton = min(2 / (3 * at_root * bend) if bend > 0 else math.inf, reach - radius) - radius
-    return RootProof(radius, min(outer, reach), max(newton, 0.0)), outer if outer > reach else 0.5 * (outer + reach)
+    sign = linear.sign if steep * radius * _UP < 1 else 0
+    proof = RootProof(radius, min(outer, reach), max(newton, 0.0), index=sign)
+    return proof, outer if outer > reach else 0.5 * (outer + reach)
 
 
 @dataclass(frozen=True, slots=True)

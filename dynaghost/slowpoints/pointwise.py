@@ -5,6 +5,7 @@ apart by what is proved (Newton–Kantorovich, or the exclusion ball), not by a 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,8 @@ def polished(system: System, x: Array) -> Array:
 
 def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
     """By float64, and where that fails in ball arithmetic."""
+    if _far_from_root(system, x):
+        return unproved("Newton's step is not short: no fixed point is near")
     proof = prove_root(system, x)
     if proof.proved or not balls or not system.enclosing:
         return proof
@@ -46,6 +49,15 @@ def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
 
     in_balls = prove_root_in_balls(system, x)
     return in_balls if in_balls.proved else proof
+
+
+def _far_from_root(system: System, x: Array) -> bool:
+    """Whether Newton's step from a polished state is long. Where the proof succeeds, Newton converged long ago."""
+    try:
+        step = np.linalg.solve(system.jacobian(x), system.f(x))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.linalg.norm(step) > 1e-4 * (1 + np.linalg.norm(x)))
 
 
 def looks_like_root(system: System, x: Array) -> bool:
@@ -100,6 +112,22 @@ def degenerate_point(system: System, x: Array) -> FixedPoint | None:
     mid, rad = system.f_enclosure(x)
     error = rad if np.all(np.isfinite(rad)) else np.full_like(mid, 64 * _UNIT * (1 + np.linalg.norm(x)))
     return fixed_point(system, x, unproved(_DEGENERATE)) if np.all(np.abs(mid) <= 4 * error) else None
+
+
+def index_sum(proofs: Sequence[RootProof], multiple: Sequence[FixedPoint] = ()) -> int | None:
+    """Σ sign det(−J) over proved fixed points; None where a sign is not proved, or where there are `multiple` ones.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> system = LeakyRNN([[0.0, 2.0], [0.5, 0.0]], [0.1, 0.0])
+    >>> x = polished(system, np.array([0.5, 0.3]))
+    >>> index_sum([prove_root(system, x)]), index_sum([unproved("no bound")])
+    (1, None)
+    """
+    if multiple or any(proof.index == 0 for proof in proofs):
+        return None
+    return sum(proof.index for proof in proofs)
 
 
 def index(point: FixedPoint) -> int:

@@ -47,7 +47,11 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     for k, x in enumerate(found.roots):
         catalogue.roots.append(x)
         catalogue.proofs.append(
-            _proof(system, x, RootProof(float(found.radius[k]), float(found.unique_radius[k]), 0.0))
+            _proof(
+                system,
+                x,
+                RootProof(float(found.radius[k]), float(found.unique_radius[k]), 0.0, index=int(found.index[k])),
+            )
         )
         catalogue.hits.append([0, 0])
     ghosts = all_ghosts.find_all_ghosts(system, budget=budget) if _small_circuit(system) else None
@@ -81,7 +85,9 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
 def _proof(system: System, x: Array, from_boxes: RootProof) -> RootProof:
     """Newton–Kantorovich where it succeeds: it also knows from where Newton converges."""
     proof = prove_root(system, x)
-    return proof if proof.proved and proof.radius <= from_boxes.unique_radius else from_boxes
+    if not proof.proved or proof.radius > from_boxes.unique_radius:
+        return from_boxes
+    return proof if proof.index else replace(proof, index=from_boxes.index)
 
 
 def _small_circuit(system: System) -> TypeGuard[LatentCircuit]:

@@ -281,7 +281,8 @@ class SlowPoints:
     region : tuple of ndarray (dim,)
         Lower and upper corner of where the two claims hold; infinite for the whole space.
     index_sum : int or None
-        Σ sign det(−J) over the fixed points; None if one of them is degenerate.
+        Σ sign det(−J) over the fixed points, each sign proved; None if one of them is degenerate or undecided, for the
+        reason that its `undecided_because` gives.
     unresolved : tuple of Unresolved
         What the claims leave out; empty where both hold.
     status : Status
