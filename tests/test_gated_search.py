@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import root
 
 import dynaghost as dg
+from dynaghost.slowpoints.forms import rests
 from dynaghost.systems.base import System
 
 
@@ -102,3 +103,65 @@ def test_the_root_form_has_the_same_fixed_points_and_signs(kind, layers):
             ours, theirs = (np.linalg.slogdet(-J)[0] for J in (roots.jacobian(answer.x), system.jacobian(x)))
             assert ours == theirs
     assert found
+
+
+def by_scipy(system, starts):
+    """Distinct roots inside the box that scipy.optimize.root reaches."""
+    found, (lower, upper) = [], system.fixed_point_box()
+    for x in starts:
+        answer = root(system.f, x, jac=system.jacobian, tol=1e-13)
+        inside = np.all((lower <= answer.x) & (answer.x <= upper))
+        # Where gates close |f| is tiny without a root near, and J as good as singular.
+        there = np.abs(answer.fun).max() < 1e-12 and inside and np.linalg.cond(system.jacobian(answer.x)) < 1e8
+        if there and not any(np.linalg.norm(answer.x - y) < 1e-6 for y in found):
+            found.append(answer.x)
+    return found
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("units", "layers", "gain", "seed"),
+    [(4, 1, 5.0, 0), (6, 1, 5.0, 1), (8, 1, 4.0, 2), (4, 1, 8.0, 3), (3, 2, 6.0, 4)],
+)
+def test_lists_every_root_that_scipy_finds_and_proves_each(kind, units, layers, gain, seed):
+    system = network(kind, units, seed, gain=gain, layers=layers)
+    points = dg.find_slow_points(system, seed=seed)
+    listed = np.array([point.x for point in points.fixed_points])
+    rng = np.random.default_rng(seed)
+    lower, upper = system.fixed_point_box()
+    starts = np.maximum(np.minimum(rng.uniform(-1, 1, size=(200, system.dim)) * 2, upper), lower)
+    for x in by_scipy(system, starts):
+        assert np.sum(np.linalg.norm(listed - x, axis=1) < 1e-7 * (1 + np.linalg.norm(x))) == 1
+    assert {point.certificate.value for point in points.fixed_points} == {"exists_unique"}
+    assert all(ghost.certificate == "root_free" for ghost in points.ghosts)
+    assert (points.index_sum, points.coverage.agree, points.status) == (1, True, "finished")
+    assert np.all((lower <= listed) & (listed <= upper))
+
+
+def test_closed_gates_are_no_fixed_points():
+    # Far out 1 − z is below 1e-20: |f| < 1e-16 where no fixed point is near.
+    system = network(dg.GRU, 4, 0, gain=3.0)
+    gate = slice(4, 8)
+    W = np.concatenate([coupling.W for coupling in system.cells[0].W])
+    far = 60 * np.linalg.solve(W[gate], np.ones(4))
+    assert rests(system, dg.find_slow_points(system).fixed_points[0].x)
+    assert np.abs(system.f(far)).max() < 1e-16
+    assert not rests(system, far)
+    points = dg.find_slow_points(system, starts=far + 0.1 * np.random.default_rng(0).normal(size=(40, 4)))
+    assert all(np.abs(point.x).max() < 1 for point in points.fixed_points)
+
+
+def test_what_is_spent_is_bounded_whatever_the_dimension():
+    system = network(dg.GRU, 48, 0, gain=20.0)
+    points = dg.find_slow_points(system, budget=300)
+    assert points.status == "budget of evaluations"
+    # A turn's last batch, and the lines' crossings, are paid in full.
+    assert points.cost.evaluations < 300 + 3 * 400 + 128 * 40
+    assert points.coverage.agree is False
+    again = dg.find_slow_points(system, budget=300)
+    assert [p.x.tobytes() for p in again.points] == [p.x.tobytes() for p in points.points]
+    assert again.coverage == points.coverage
+    some = dg.find_slow_points(system, starts=50, budget=30)
+    failures = dict(some.coverage.failures)
+    assert failures["not tried: budget"] > 0
+    assert some.status == "budget of evaluations"

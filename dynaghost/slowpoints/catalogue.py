@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dynaghost.slowpoints.forms import rests
 from dynaghost.slowpoints.newton import Balls
 from dynaghost.slowpoints.newton_kantorovich import RootProof
 from dynaghost.slowpoints.pointwise import (
@@ -176,7 +177,8 @@ def _unplaced(catalogue: Catalogue) -> tuple[list[SlowRegion], list[FixedPoint]]
             continue
         x = group[np.argmin(system.speed(group))]
         listed = [*catalogue.roots, *(ghost.x for ghost in catalogue.ghosts)]
-        point = None if any(is_pointlike(np.stack([x, known])) for known in listed) else degenerate_point(system, x)
+        known = any(is_pointlike(np.stack([x, other])) for other in listed)
+        point = None if known or not rests(system, x) else degenerate_point(system, x)
         points += [] if point is None else [point]
     return regions, points
 

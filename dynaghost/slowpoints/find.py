@@ -71,7 +71,7 @@ def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: in
     if piecewise.serves(system):
         return piecewise.find_piecewise(system, starts=starts, seed=seed, budget=budget)  # type: ignore[arg-type]
     if starts is not None:
-        return search(system, checked_starts(system, starts, seed), seed=seed)
+        return search(system, checked_starts(system, starts, seed), seed=seed, budget=budget)
     if complete.serves(system):
         return find_proved(system, seed=seed, budget=complete.BUDGET if budget is None else budget)
     return hunt(system, seed=seed, budget=budget)

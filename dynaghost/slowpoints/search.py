@@ -11,22 +11,19 @@ from dataclasses import replace
 import numpy as np
 
 from dynaghost.slowpoints.catalogue import LINES, NEWTON, Catalogue, agreeing, conclude
+from dynaghost.slowpoints.forms import descent_budget, lifted, line_form, newton_budget, newton_form
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
 from dynaghost.slowpoints.records import SlowPoints, Status
 from dynaghost.slowpoints.starts import random_starts
-from dynaghost.slowpoints.tracking import (
-    far_end,
-    follow,
-    from_tracked,
-    lines_from_infinity,
-    lines_from_points,
-    to_tracked,
-    tracked_form,
-)
+from dynaghost.slowpoints.tracking import far_end, follow, lines_from_infinity, lines_from_points
 from dynaghost.systems.base import Array, System
 
 _FIRST_BATCH, _FIRST_DESCENTS, _GROWTH = 32, 8, 4
 _STARTS_A_TURN, _LINES_A_TURN = 128, 16
+_LARGE = 128  # dimensions above which a turn takes fewer of them
+_NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
+_LEAST = 400  # Jacobians that a turn of either method may spend whatever is left
+_UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
 _REASONS = {
     End.CONVERGED: "undecided",
     End.STALLED: "stalled",
@@ -35,37 +32,49 @@ _REASONS = {
 }
 
 
-def newton_phase(catalogue: Catalogue, starts: Array) -> Array:
-    """Newton from every start; the states at which starts ended without a fixed point."""
+def newton_phase(catalogue: Catalogue, starts: Array, *, most: float = np.inf) -> Array:
+    """Newton from every start, until `most` Jacobians are spent; where starts ended without a fixed point."""
+    form, end = newton_form(catalogue.system), catalogue.evaluations + most
     open_ends, done, size = [], 0, _FIRST_BATCH
-    while done < len(starts):
-        batch = newton(catalogue.system, starts[done : done + size], balls=catalogue.balls())
+    while done < len(starts) and catalogue.evaluations < end:
+        size = _affordable(size, end - catalogue.evaluations, _NEWTON_STEPS)
+        batch = newton(form.system, form.to(starts[done : done + size]), balls=lifted(form, catalogue.balls()))
+        batch.x = form.back(batch.x)
         catalogue.evaluations += batch.evaluations
         catalogue.count(batch.ball)
         open_ends += [x for x, end in _ends(batch) if end != End.CONVERGED or not catalogue.add_root(x, balls=False)]
         done, size = done + size, _GROWTH * size
+    catalogue.failures[_UNTRIED] += max(len(starts) - done, 0)
     return np.array(open_ends).reshape(-1, catalogue.system.dim)
 
 
-def descent_phase(catalogue: Catalogue, starts: Array, *, again: bool = False) -> None:
-    """Newton on q from every start; what ends at neither kind of point is counted by reason.
+def descent_phase(catalogue: Catalogue, starts: Array, *, again: bool = False, most: float = np.inf) -> None:
+    """Newton on q from every start, until `most` Hessians are spent; what ends at no point is counted by reason.
 
     `again`: these starts count already, by where Newton on f took them.
     """
     before = [list(hits) for hits in catalogue.hits], catalogue.failures.copy()
+    end = catalogue.evaluations + most
     done, size = 0, _FIRST_DESCENTS
-    while done < len(starts):
+    while done < len(starts) and catalogue.evaluations < end:
+        size = _affordable(size, end - catalogue.evaluations, _DESCENT_STEPS)
         batch = descend(catalogue.system, starts[done : done + size], balls=catalogue.balls(ghosts=True))
         catalogue.evaluations += batch.evaluations
         catalogue.count(batch.ball)
-        for x, end in _ends(batch):
-            if not (end == End.CONVERGED and (catalogue.add_root(x) or catalogue.add_ghost(x))):
-                catalogue.failures[_REASONS[End(end)]] += 1
+        for x, reason in _ends(batch):
+            if not (reason == End.CONVERGED and (catalogue.add_root(x) or catalogue.add_ghost(x))):
+                catalogue.failures[_REASONS[End(reason)]] += 1
                 if not again:
                     catalogue.unplaced.append(x)
         done, size = done + size, _GROWTH * size
+    catalogue.failures[_NOT_DOWN] += max(len(starts) - done, 0)
     if again:
         catalogue.hits[: len(before[0])], catalogue.failures = before
+
+
+def _affordable(size: int, left: float, steps: int) -> int:
+    """No larger a batch than what is left pays for, at so many steps a start as a rule; at least two."""
+    return int(max(min(size, left // steps), 2))
 
 
 def _ends(batch: Batch) -> Iterator[tuple[Array, int]]:
@@ -74,40 +83,55 @@ def _ends(batch: Batch) -> Iterator[tuple[Array, int]]:
     return zip(batch.x[free], batch.ends[free].tolist(), strict=True)
 
 
-def line_phase(catalogue: Catalogue, number: int, rng: np.random.Generator) -> int:
+def line_phase(catalogue: Catalogue, number: int, rng: np.random.Generator, *, most: float = np.inf) -> int:
     """Follow lines, half of them from infinity and half both ways from the fixed points that lines met least.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    number : int
+    rng : Generator
+    most : float
+        Jacobians after which lines end where they are.
 
     Returns
     -------
     int
         How many were followed.
     """
-    system = catalogue.system
-    tracked = tracked_form(system)
-    end = far_end(tracked)
+    form = line_form(catalogue.system)
+    end = far_end(form.system)
     if end is None:
         return 0
-    directions = rng.normal(size=(number, system.dim))
+    directions = rng.normal(size=(number, form.system.dim))
     directions /= np.linalg.norm(directions, axis=1)[:, None]
-    bundles = [lines_from_infinity(tracked, directions[: number // 2], end)]
+    bundles = [lines_from_infinity(form.system, directions[: number // 2], end)]
     least = sorted(range(len(catalogue.roots)), key=lambda k: catalogue.hits[k][LINES])[: number // 4]
     if least:
-        roots = to_tracked(system, np.array([catalogue.roots[k] for k in least]))
-        bundles.append(lines_from_points(tracked, roots, directions[-len(least) :]))
+        roots = form.to(np.array([catalogue.roots[k] for k in least]))
+        bundles.append(lines_from_points(form.system, roots, directions[-len(least) :]))
     catalogue.method = LINES
     for lines in bundles:
-        crossings, evaluations = follow(tracked, lines, end)
-        batch = newton(system, from_tracked(system, crossings), balls=catalogue.balls())
-        catalogue.evaluations += evaluations + batch.evaluations
-        catalogue.count(batch.ball)
-        for x, reason in _ends(batch):
-            if not (reason == End.CONVERGED and catalogue.add_root(x, balls=False)):
-                catalogue.failures["crossing without a fixed point"] += 1
+        crossings, evaluations = follow(form.system, lines, end, most=most / len(bundles))
+        catalogue.evaluations += evaluations
+        _add_crossings(catalogue, form.back(crossings))
     catalogue.method = NEWTON
     return sum(len(lines.x) for lines in bundles)
 
 
-def search(system: System, starts: Array, *, seed: int | None = None) -> SlowPoints:
+def _add_crossings(catalogue: Catalogue, crossings: Array) -> None:
+    """The fixed points next to which lines crossed t = 0."""
+    form = newton_form(catalogue.system)
+    batch = newton(form.system, form.to(crossings), balls=lifted(form, catalogue.balls()))
+    batch.x = form.back(batch.x)
+    catalogue.evaluations += batch.evaluations
+    catalogue.count(batch.ball)
+    for x, reason in _ends(batch):
+        if not (reason == End.CONVERGED and catalogue.add_root(x, balls=False)):
+            catalogue.failures["crossing without a fixed point"] += 1
+
+
+def search(system: System, starts: Array, *, seed: int | None = None, budget: int | None = None) -> SlowPoints:
     """Fixed points and ghosts that these starts lead to.
 
     Parameters
@@ -116,6 +140,9 @@ def search(system: System, starts: Array, *, seed: int | None = None) -> SlowPoi
     starts : ndarray (starts, dim)
     seed : int or None
         That made the starts, for the record.
+    budget : int, optional
+        Most Jacobians for the fixed points, and most Hessians for the ghosts. By default Newton goes from every start,
+        and `forms.descent_budget` bounds the rest.
 
     Returns
     -------
@@ -131,17 +158,19 @@ def search(system: System, starts: Array, *, seed: int | None = None) -> SlowPoi
     (9, 1, False)
     """
     catalogue = Catalogue(system)
-    ghost_phase(catalogue, newton_phase(catalogue, starts), starts)
-    return conclude(catalogue, starts=len(starts), seed=seed)
+    open_ends = newton_phase(catalogue, starts, most=np.inf if budget is None else budget)
+    ghost_phase(catalogue, open_ends, starts, budget=budget)
+    points = conclude(catalogue, starts=len(starts), seed=seed)
+    return replace(points, status=Status.BUDGET) if catalogue.failures[_UNTRIED] else points
 
 
-def ghost_phase(catalogue: Catalogue, open_ends: Array, starts: Array) -> None:
+def ghost_phase(catalogue: Catalogue, open_ends: Array, starts: Array, *, budget: int | None = None) -> None:
     """Down the kinetic energy from where Newton on f ended without a fixed point, and from a few of the starts."""
     most = 512 if catalogue.system.dim <= 32 else 64  # a step costs some times a step of Newton's on f
-    descent_phase(catalogue, open_ends[:most])
-    if len(open_ends) > most:
-        catalogue.failures["stalled, and not followed down"] += len(open_ends) - most
-    descent_phase(catalogue, starts[: most // 8], again=True)
+    limit = descent_budget(catalogue.system) if budget is None else min(budget, descent_budget(catalogue.system))
+    descent_phase(catalogue, open_ends[:most], most=0.75 * limit)
+    catalogue.failures[_NOT_DOWN] += max(len(open_ends) - most, 0)
+    descent_phase(catalogue, starts[: most // 8], again=True, most=0.25 * limit)
 
 
 def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoints:
@@ -150,11 +179,12 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
     Parameters
     ----------
     system : System
-        With a known box of fixed points; without one there are no lines, and it ends with the budget.
+        With a known box of fixed points; without one there are no lines, and it ends with the budget. In gated networks
+        both methods work on the root form v(h) − h.
     seed : int
     budget : int, optional
-        Most evaluations of Jacobians before the ghosts are searched; 40 000 up to 32 units, fewer beyond (the same time
-        for factoring them).
+        Most evaluations of Jacobians before the ghosts are searched, but for the end of a turn; `forms.newton_budget`
+        by default. It also bounds the Hessians evaluated for the ghosts.
 
     Returns
     -------
@@ -177,21 +207,23 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
 def hunt_into(catalogue: Catalogue, *, seed: int, budget: int | None) -> tuple[int, int]:
     """`hunt` that goes on from what is known; how many starts and lines it took."""
     system = catalogue.system
-    most = int(40_000 * min(1.0, (32 / system.dim) ** 3)) if budget is None else budget
+    most = newton_budget(system) if budget is None else budget
+    share = min(1.0, _LARGE / system.dim)
+    many, few = max(int(_STARTS_A_TURN * share**2), 8), max(int(_LINES_A_TURN * share), 4)
     rng, lines, starts = np.random.default_rng(seed), 0, np.empty((0, system.dim))
     open_ends, spent = [starts], [0, 0]
     while sum(spent) < most and not (lines and agreeing(catalogue)):
-        fresh = random_starts(system, _STARTS_A_TURN, int(rng.integers(2**62)))
+        fresh = random_starts(system, many, int(rng.integers(2**62)))
         starts = np.concatenate([starts, fresh])
         before = catalogue.evaluations
-        open_ends.append(newton_phase(catalogue, fresh))
+        open_ends.append(newton_phase(catalogue, fresh, most=max(most - sum(spent), _LEAST)))
         spent[NEWTON] += catalogue.evaluations - before
         while spent[LINES] <= spent[NEWTON]:
             before = catalogue.evaluations
-            followed = line_phase(catalogue, _LINES_A_TURN, rng)
+            followed = line_phase(catalogue, few, rng, most=max(most - sum(spent), _LEAST))
             if not followed:
                 break
             lines += followed
             spent[LINES] += catalogue.evaluations - before
-    ghost_phase(catalogue, np.concatenate(open_ends), starts)
+    ghost_phase(catalogue, np.concatenate(open_ends), starts, budget=budget)
     return len(starts), lines

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dynaghost.errors import DynaghostError
+from dynaghost.slowpoints.forms import newton_form
 from dynaghost.systems.base import Array, System, finite
 
 STARTS = 256
@@ -12,6 +13,8 @@ STARTS = 256
 def random_starts(system: System, number: int, seed: int) -> Array:
     """Gaussian starts scaled by 10^U(−2, 0), so that many are near the middle, inside the box of fixed points if known.
 
+    Of gated networks in h; cell states are then at rest.
+
     Examples
     --------
     >>> from dynaghost.systems import LeakyRNN
@@ -19,12 +22,13 @@ def random_starts(system: System, number: int, seed: int) -> Array:
     True
     """
     rng = np.random.default_rng(seed)
-    starts = rng.normal(size=(number, system.dim)) * 10 ** rng.uniform(-2, 0, size=(number, 1))
-    box = system.fixed_point_box()
+    form = newton_form(system)
+    starts = rng.normal(size=(number, form.system.dim)) * 10 ** rng.uniform(-2, 0, size=(number, 1))
+    box = form.system.fixed_point_box()
     if box is None:
-        return starts
+        return form.back(starts)
     middle, half = 0.5 * (box[0] + box[1]), 0.5 * (box[1] - box[0])
-    return middle + np.clip(starts, -1, 1) * half
+    return form.back(middle + np.clip(starts, -1, 1) * half)
 
 
 def starts_around(states: Array, number: int, noise: float, seed: int) -> Array:

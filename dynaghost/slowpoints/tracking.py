@@ -12,8 +12,6 @@ import numpy as np
 
 from dynaghost.kernels.linear import solve_each
 from dynaghost.systems.base import Array, System
-from dynaghost.systems.low_rank import Form
-from dynaghost.systems.recurrent import LeakyRNN
 
 _LEAST_STEP, _FIRST_STEP, _MOST_STEP = 1e-4, 0.1, 3.0
 _STRAIGHT = 0.9  # least cosine between successive tangents
@@ -33,26 +31,6 @@ class Lines:
     def part(self, index: Array) -> "Lines":
         """Those lines alone."""
         return Lines(self.x[index], self.t[index], self.c[index], self.tangents[index], self.lengths[index])
-
-
-def tracked_form(system: System) -> System:
-    """The system in which lines are followed: a network's currents u = Wφ(u) + b, where steps can be long."""
-    if isinstance(system, LeakyRNN) and system.form is Form.RATE:
-        options = {"activation": system.activation, "negative_slope": system.negative_slope}
-        return LeakyRNN(system.W, system.b, form=Form.CURRENT, **options)  # type: ignore[arg-type]
-    return system
-
-
-def to_tracked(system: System, x: Array) -> Array:
-    """States of the system as states of `tracked_form`."""
-    if isinstance(system, LeakyRNN) and system.form is Form.RATE:
-        return x @ system.W.T + system.b
-    return x
-
-
-def from_tracked(system: System, x: Array) -> Array:
-    """The other way."""
-    return system.curve(x) if isinstance(system, LeakyRNN) and system.form is Form.RATE else x
 
 
 def far_end(system: System) -> float | None:
@@ -91,7 +69,7 @@ def _tangents(system: System, x: Array, c: Array) -> Array:
     return tangents / np.linalg.norm(tangents, axis=1)[:, None]
 
 
-def follow(system: System, lines: Lines, end: float, *, rounds: int = 600) -> tuple[Array, int]:
+def follow(system: System, lines: Lines, end: float, *, rounds: int = 600, most: float = np.inf) -> tuple[Array, int]:
     """States near which lines cross t = 0, until each has left |t| ≤ `end` or has stopped, and Jacobians evaluated.
 
     Parameters
@@ -102,6 +80,8 @@ def follow(system: System, lines: Lines, end: float, *, rounds: int = 600) -> tu
     end : float
     rounds : int
         Most steps of a line.
+    most : float
+        Jacobians after which no further step is begun.
 
     Returns
     -------
@@ -117,7 +97,7 @@ def follow(system: System, lines: Lines, end: float, *, rounds: int = 600) -> tu
     """
     active, crossings, evaluations = np.arange(len(lines.x)), [], 0
     for _ in range(rounds):
-        if not active.size:
+        if not active.size or evaluations >= most:
             break
         heads = lines.part(active)
         x, t, tangents, good, count = _step(system, heads)
