@@ -8,6 +8,7 @@ from flint import arb, arb_mat, ctx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.optimize import root
 
 import dynaghost as dg
 from dynaghost.slowpoints.balls import lower_dot_in_balls, prove_root_in_balls
@@ -144,7 +145,74 @@ def test_newton_stops_where_its_convergence_is_proved():
     assert batch.ball.tolist() == [0, 0]
 
 
-def pushed(e, n=10, seed=2, **options):
+def coupled(b, units):
+    """x ← tanh(1.5x + b), weakly coupled both ways to contracting units."""
+    rng = np.random.default_rng(units)
+    W, bias = 0.3 * rng.normal(size=(units, units)) / np.sqrt(units), 0.2 * rng.normal(size=units)
+    W[0, 0], bias[0] = 1.5, b
+    return dg.LeakyRNN(W, bias)
+
+
+def fold_anew(units):
+    """Its b at the fold: Newton on f = 0, J v = 0, |v| = 1 for (x, v, b) together, whose Jacobian is regular there."""
+    x, v, b = np.zeros(units), np.eye(units)[0], 0.2
+    x[0] = -0.55
+    for _ in range(60):  # the contracting units' rates, given the first
+        x[1:] = np.tanh(coupled(b, units).W @ x + coupled(b, units).b)[1:]
+    for _ in range(20):
+        system = coupled(b, units)
+        W, J, first = system.W, system.jacobian(x), np.eye(units)[0]
+        t = np.tanh(W @ x + system.b)
+        slope, bend = 1 - t**2, -2 * t * (1 - t**2)
+        full = np.zeros((2 * units + 1, 2 * units + 1))
+        full[:units, :units], full[:units, -1] = J, slope[0] * first
+        full[units:-1, :units], full[units:-1, units:-1] = (bend * (W @ v))[:, None] * W, J
+        full[units:-1, -1], full[-1, units:-1] = bend[0] * (W @ v)[0] * first, v
+        step = np.linalg.solve(full, np.concatenate([system.f(x), J @ v, [0.5 * (v @ v - 1)]]))
+        x, v, b = x - step[:units], v - step[units:-1], b - step[-1]
+    assert np.abs(step).max() < 1e-14
+    return b
+
+
+@pytest.mark.parametrize("units", [16, 64])
+def test_both_sides_of_a_fold_of_weakly_coupled_units(units):
+    b = fold_anew(units)
+    assert abs(b - 0.2075) > 1e-4  # the coupling moved it
+    for exponent in range(2, 13):
+        for side, fixed_points, ghosts in ((-1, 3, 0), (1, 1, 1)):
+            points = dg.find_slow_points(coupled(b + side * 10.0**-exponent, units), starts=40)
+            assert (len(points.fixed_points), len(points.ghosts), points.undecided) == (fixed_points, ghosts, 0)
+            assert points.index_sum == 1
+
+
+def scipy_roots(W, b, starts):
+    """Where scipy.optimize.root ends from each start, if it ends at a root of tanh(Wx + b) − x."""
+
+    def slope(x):
+        return W * (1 - np.tanh(W @ x + b) ** 2)[:, None] - np.eye(len(b))
+
+    ends = [root(lambda x: np.tanh(W @ x + b) - x, start, jac=slope, tol=1e-12) for start in starts]
+    return np.array([end.x for end in ends if end.success and np.abs(end.fun).max() < 1e-11])
+
+
+def test_twelve_networks_of_eight_units_against_2000_starts_each():
+    several = 0
+    for seed in range(12):
+        system = network(seed, n=8, gain=3.0)
+        points = dg.find_slow_points(system)
+        listed = np.array([p.x for p in points.fixed_points])
+        assert (points.complete, points.undecided, points.index_sum) == (True, 0, 1)
+        assert all(distance(true_root(system, p.x), p.x) <= p.radius for p in points.fixed_points)
+        gaps = np.linalg.norm(listed[:, None] - listed, axis=-1) + np.diag(np.full(len(listed), np.inf))
+        assert gaps.min() > 1e-6
+        reached = scipy_roots(system.W, system.b, random_starts(system, 2000, seed))
+        assert len(reached) > 200
+        assert np.linalg.norm(reached[:, None] - listed, axis=-1).min(axis=1).max() < 1e-8
+        several += len(listed) > 1
+    assert several >= 8
+
+
+def pushed(e, n=10, seed=2, time="flow", **options):
     """A random flow and the direction along which a fold is crossed; the fold found anew, then left by e."""
     rng = np.random.default_rng(seed)
     W = 0.4 * rng.normal(size=(n, n)) / np.sqrt(n)
@@ -154,7 +222,7 @@ def pushed(e, n=10, seed=2, **options):
     x[0] = -0.55
 
     def at(bias):
-        return dg.LeakyRNN(W, b + bias * np.eye(n)[0], time="flow", **options)
+        return dg.LeakyRNN(W, b + bias * np.eye(n)[0], time=time, **options)
 
     for _ in range(50):  # Newton on f = 0, vᵀJ-singular: the fold in (x, bias)
         system = at(u)
@@ -172,11 +240,12 @@ def pushed(e, n=10, seed=2, **options):
     return at(u + side * e), x
 
 
-def test_passage_times_scale_as_one_over_the_root_of_the_speed():
+@pytest.mark.parametrize("options", [{"time": "flow"}, {"time": "map"}, {"time": "map", "leak": 0.2}])
+def test_passage_times_scale_as_one_over_the_root_of_the_speed(options):
     exponents = np.arange(3, 9)
     speeds, times = [], []
     for k in exponents:
-        system, x = pushed(10.0**-k)
+        system, x = pushed(10.0**-k, **options)
         found = search(system, x[None] + 1e-3 * np.random.default_rng(0).normal(size=(20, len(x)))).ghosts
         near = min(found, key=lambda g: np.linalg.norm(g.x - x))
         speeds.append(near.speed)
@@ -201,3 +270,26 @@ def test_passage_time_is_the_simulated_dwell(exponent):
     dwell = run.t_events[0][0]
     tails = 2 * g.alignment / (g.curvature * half)
     assert dwell + tails == pytest.approx(g.passage_time, rel=0.01)
+
+
+@pytest.mark.parametrize(("exponent", "leak"), [(4, 1.0), (5, 1.0), (6, 1.0), (7, 1.0), (8, 1.0), (4, 0.2), (6, 0.2)])
+def test_passage_time_of_a_map_is_the_simulated_dwell(exponent, leak):
+    """As for flows, in iterations: the tails outside ±p are 2/(a p)·(w·v)/leak.
+
+    What iterating adds to x ← x + leak·f(x), an integral of (log f)', is 0 over a window that is symmetric about f's
+    minimum; a fraction of the last iteration is interpolated.
+    """
+    system, x = pushed(10.0**-exponent, time="map", leak=leak)
+    (g,) = (p for p in search(system, x[None] + 1e-4).ghosts if np.linalg.norm(p.x - x) < 0.2)
+    assert g.speed <= 1e-4
+    half, dwell = 0.1, 0
+    state = g.x - half * g.direction
+    before = -half
+    while True:
+        state = system.step(state)
+        after = float((state - g.x) @ g.direction)
+        if after >= half:
+            break
+        before, dwell = after, dwell + 1
+    tails = 2 * g.alignment / (g.curvature * half) / leak
+    assert dwell + (half - before) / (after - before) + tails == pytest.approx(g.passage_time, rel=0.01)
