@@ -109,8 +109,7 @@ def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
             return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
         case EventKind.CAPTURE:
             into = evidence.get("ends_on_branch", evidence["into_branch"])
-            who = f"{counted(len(evidence['trials']), 'trial')} leave" if "trials" in evidence else "the trial leaves"
-            return f"{who} branch {evidence['from_branch']} for branch {into}"
+            return f"{_who_leaves(evidence)} branch {evidence['from_branch']} for branch {into}"
         case EventKind.READOUT_CROSSING:
             return (
                 f"a fixed point crosses κ* = {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
@@ -124,6 +123,11 @@ def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
         case EventKind.NO_LEARNING_ZONE:
             return "gradient gone, every trial was captured before"
     return f"at {_where(evidence)}" if "x" in evidence else ""
+
+
+def _who_leaves(evidence: dict[str, Any]) -> str:
+    number = len(evidence.get("trials", ()))
+    return "the trial leaves" if number < 2 else f"{number} trials leave"
 
 
 def _where(evidence: dict[str, Any]) -> str:
