@@ -12,7 +12,8 @@ from scipy.optimize import root
 
 import dynaghost as dg
 from dynaghost.slowpoints.balls import lower_dot_in_balls, prove_root_in_balls
-from dynaghost.slowpoints.newton import Balls, End, newton
+from dynaghost.slowpoints.curvature import energy_derivatives
+from dynaghost.slowpoints.newton import Balls, End, descend, newton, tanh_weights
 from dynaghost.slowpoints.newton_kantorovich import _sign, positive_zero, prove_free, prove_root
 from dynaghost.slowpoints.pointwise import ghost, polished
 from dynaghost.slowpoints.search import search
@@ -293,3 +294,41 @@ def test_passage_time_of_a_map_is_the_simulated_dwell(exponent, leak):
         before, dwell = after, dwell + 1
     tails = 2 * g.alignment / (g.curvature * half) / leak
     assert dwell + (half - before) / (after - before) + tails == pytest.approx(g.passage_time, rel=0.01)
+
+
+def generic(system):
+    """The same system, unknown to the compiled loops."""
+
+    class Other(type(system)):
+        def f(self, x):
+            return super().f(x)
+
+    other = object.__new__(Other)
+    other.__dict__.update(system.__dict__)
+    return other
+
+
+@pytest.mark.parametrize("form", ["rate", "current", "circuit"])
+def test_compiled_loops_end_where_the_others_do(form):
+    rng = np.random.default_rng(5)
+    if form == "circuit":
+        m = rng.normal(size=(30, 3))
+        system = dg.LowRankRNN(m, 2 * m.T / 30 + 0.05 * rng.normal(size=(3, 30)), 0.3 * rng.normal(size=30)).latent()
+    else:
+        system = network(5, n=13, gain=2.0, form=form)
+    starts, other = random_starts(system, 60, 0), generic(system)
+    assert (tanh_weights(system) is None, tanh_weights(other) is None) == (False, True)
+    down, same = descend(system, starts), descend(other, starts)
+    assert np.mean(np.linalg.norm(down.x - same.x, axis=1) < 1e-6) > 0.8  # rounding may send a start elsewhere
+    minima = down.ends == End.CONVERGED
+    assert minima.sum() > 20
+    assert down.evaluations < 1.2 * same.evaluations
+    f, J = system.f(down.x[minima]), system.jacobian(down.x[minima])
+    gradient, hessian = energy_derivatives(system, down.x[minima], f, J, system.metric)
+    assert np.abs(gradient).max() < 1e-8 * (1 + np.abs(hessian).max())
+    assert np.linalg.eigvalsh(hessian).min() > 0
+    ends, others = newton(system, starts), newton(other, starts)
+    roots, reached = ends.x[ends.ends == End.CONVERGED], others.x[others.ends == End.CONVERGED]
+    assert np.linalg.norm(system.f(roots), axis=1).max() < 1e-9
+    assert np.linalg.norm(reached[:, None] - roots, axis=-1).min(axis=1).max() < 1e-6
+    assert ends.evaluations < others.evaluations

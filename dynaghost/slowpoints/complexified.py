@@ -191,12 +191,13 @@ def _newton_from(system: System, z: Array, reach: float) -> Array | None:
 
 def _nearest_zero(J: Array, v: Array) -> complex:
     """The eigenvalue of J nearest 0, by inverse iteration from v where that settles, else among all of them."""
+    try:
+        inverse = np.linalg.inv(J)
+    except np.linalg.LinAlgError:
+        return 0j
     z, eigenvalue = v.astype(complex), complex(np.nan)
-    for _ in range(20):
-        try:
-            new = np.linalg.solve(J, z)
-        except np.linalg.LinAlgError:
-            return 0j
+    for _ in range(200):
+        new = inverse @ z
         before, eigenvalue = eigenvalue, complex(np.vdot(new, z) / np.vdot(new, new))
         z = new / np.linalg.norm(new)
         if abs(eigenvalue - before) <= 1e-13 * abs(eigenvalue):
