@@ -96,6 +96,7 @@ def follow(system: System, lines: Lines, end: float, *, rounds: int = 600, most:
     3
     """
     active, crossings, evaluations = np.arange(len(lines.x)), [], 0
+    begun = lines.part(active)
     for _ in range(rounds):
         if not active.size or evaluations >= most:
             break
@@ -105,11 +106,20 @@ def follow(system: System, lines: Lines, end: float, *, rounds: int = 600, most:
         crossed = good & (heads.t * t <= 0) & (heads.t != 0)
         share = heads.t[crossed] / (heads.t[crossed] - t[crossed])
         crossings.append(heads.x[crossed] + share[:, None] * (x[crossed] - heads.x[crossed]))
-        done = active[good]
+        done, closed = active[good], _closed(begun.part(active), heads, x) & crossed
         lines.x[done], lines.t[done], lines.tangents[done] = x[good], t[good], tangents[good]
         lines.lengths[active] = np.where(good, np.minimum(1.6 * heads.lengths, _MOST_STEP), 0.4 * heads.lengths)
-        active = active[(np.abs(lines.t[active]) <= end) & (lines.lengths[active] >= _LEAST_STEP)]
+        active = active[(np.abs(lines.t[active]) <= end) & (lines.lengths[active] >= _LEAST_STEP) & ~closed]
     return np.concatenate([np.empty((0, system.dim)), *crossings]), evaluations
+
+
+def _closed(begun: Lines, heads: Lines, x: Array) -> Array:
+    """Whether a line that began at a fixed point passes it again in its first direction, on its way to `x`."""
+    way, offset = x - heads.x, begun.x - heads.x
+    along = (way * offset).sum(axis=1) / np.maximum((way * way).sum(axis=1), 1e-300)
+    aside = np.linalg.norm(offset - along[:, None] * way, axis=1)
+    passed = (along >= -0.1) & (along <= 1.1) & (aside <= 0.1 * np.linalg.norm(way, axis=1))
+    return passed & (begun.t == 0) & ((heads.tangents * begun.tangents).sum(axis=1) >= _STRAIGHT)
 
 
 def _step(system: System, heads: Lines) -> tuple[Array, Array, Array, Array, int]:

@@ -30,10 +30,13 @@ class Cell:
     ----------
     hidden, size : int
         Units, and state variables.
+    own : int or None
+        Which of the units' arguments is the layer's last state variable itself.
     """
 
     gates: int
     copies: int
+    own: int | None = None
 
     def __init__(self, weight_hh: Array, weight_ih: Array, bias_hh: Array, bias_ih: Array) -> None:
         self.hidden = weight_hh.shape[1]
@@ -62,7 +65,7 @@ class Cell:
         raise NotImplementedError
 
     def couplings(self) -> list[tuple[Array | None, Array | None]]:
-        """Derivatives of the arguments by the state, (hidden, size), and by the input, (hidden, inputs); None is 0."""
+        """Derivatives of the arguments by h, (hidden, hidden), and by the input, (hidden, inputs); None is 0."""
         raise NotImplementedError
 
     def settled(self, h: Any, drive: Any) -> Any:
@@ -129,7 +132,7 @@ class ReluCell(TanhCell):
 class GRUCell(Cell):
     """h' = (1 − z)·n + z·h with z = σ(z-gate), r = σ(r-gate), n = tanh(drive + r·(W_n h + b_n)); gates r, z, n."""
 
-    gates, copies = 3, 1
+    gates, copies, own = 3, 1, 4
 
     def arguments(self, state: Any, drive: Any) -> list[Any]:
         return [*self._parts(state, drive), state]
@@ -141,7 +144,7 @@ class GRUCell(Cell):
 
     def couplings(self) -> list[tuple[Array | None, Array | None]]:
         (W_r, W_z, W_n), (V_r, V_z, V_n) = (coupling.W for coupling in self.W), self.W_in
-        return [(W_r, V_r), (W_z, V_z), (W_n, None), (None, V_n), (np.eye(self.hidden), None)]
+        return [(W_r, V_r), (W_z, V_z), (W_n, None), (None, V_n), (None, None)]
 
     def settled(self, h: Any, drive: Any) -> Any:
         u_r, _, p, drive_n = self._parts(h, drive)
@@ -181,7 +184,7 @@ class GRUCell(Cell):
 class LSTMCell(Cell):
     """c' = f·c + i·g, h' = o·tanh(c'), with i, f, o = σ(gates), g = tanh(gate); gates i, f, g, o; state (h, c)."""
 
-    gates, copies = 4, 2
+    gates, copies, own = 4, 2, 4
 
     def change(self, state: Any, drive: Any) -> Any:
         new, step = self.values(self.arguments(state, drive))
@@ -196,9 +199,8 @@ class LSTMCell(Cell):
         return [SIGMOID(o) * TANH(c + step), step]
 
     def couplings(self) -> list[tuple[Array | None, Array | None]]:
-        none, one = np.zeros((self.hidden, self.hidden)), np.eye(self.hidden)
-        by_h = [np.hstack([coupling.W, none]) for coupling in self.W]
-        return [*zip(by_h, self.W_in, strict=True), (np.hstack([none, one]), None)]
+        by_h = [coupling.W for coupling in self.W]
+        return [*zip(by_h, self.W_in, strict=True), (None, None)]
 
     def settled(self, h: Any, drive: Any) -> Any:
         i, f, g, o = self._arguments(h, drive)

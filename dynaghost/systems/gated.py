@@ -14,7 +14,7 @@ from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import Array, System, Time, checked_leak, checked_time, finite
 from dynaghost.systems.bounds import UP, Reach, join
 from dynaghost.systems.cells import Cell, GRUCell, LSTMCell, ReluCell, TanhCell
-from dynaghost.systems.gated_curvature import layer_curvature
+from dynaghost.systems.gated_curvature import Slopes, layer_curvature
 from dynaghost.systems.gated_roots import GatedRoots
 from dynaghost.systems.gated_weights import checked_cells, constant_input
 from dynaghost.systems.jets import Jet
@@ -81,8 +81,13 @@ class Gated(System):
 
     def curvature(self, x: Array, w: Array) -> Array:
         x, w = np.broadcast_arrays(np.asarray(x, dtype=float), w)
-        flat = self._curvature(x.reshape(-1, self.dim), w.reshape(-1, self.dim))
-        return flat.reshape(*x.shape, self.dim)
+        states, weights = x.reshape(-1, self.dim), w.reshape(-1, self.dim)
+        total = np.zeros((len(states), self.dim, self.dim))
+        few = max(1, _CACHED // self.dim**2)
+        for start in range(0, len(states), few):
+            part = slice(start, start + few)
+            self._add_curvature(states[part], weights[part], total[part])
+        return (0.5 * (total + np.swapaxes(total, -1, -2))).reshape(*x.shape, self.dim)
 
     def root_form(self) -> GatedRoots:
         """The same fixed points as those of a bounded system in h alone."""
@@ -140,19 +145,16 @@ class Gated(System):
             new_slope = _plus_state(row[..., : cell.hidden, :], span.start)
         return join(blocks, -2)
 
-    def _curvature(self, x: Array, w: Array) -> Array:
+    def _add_curvature(self, x: Array, w: Array, total: Array) -> None:
         """Of states (E, dim): from the last layer to the first."""
         J = self._jacobian(x) if len(self.cells) > 1 else np.empty(0)
-        states, drives = self._split(x), self._drives(x)
-        result, after = np.zeros((len(x), self.dim, self.dim)), np.zeros(1)
+        states, drives, after = self._split(x), self._drives(x), np.zeros(1)
         for k in reversed(range(len(self.cells))):
-            cell, span = self.cells[k], self.spans[k]
-            weights = np.split(w[:, span], cell.copies, axis=1)
+            cell = self.cells[k]
+            weights = np.split(w[:, self.spans[k]], cell.copies, axis=1)
             weights[0] = weights[0] + after
-            slopes = self._slopes_of_arguments(k, J)
-            part, after = layer_curvature(cell, cell.arguments(states[k], drives[k]), weights, slopes)
-            result += part
-        return result
+            arguments = cell.arguments(states[k], drives[k])
+            after = layer_curvature(cell, arguments, weights, self._slopes_of_arguments(k, J), total)
 
     def _drives(self, x: Array) -> list[Array]:
         """What each layer reads."""
@@ -164,22 +166,22 @@ class Gated(System):
             drives.append(cell.drive(new))
         return drives
 
-    def _slopes_of_arguments(self, k: int, J: Array) -> list[Array | None]:
-        """Jacobians of the arguments of layer k by the whole state; None where 0."""
-        cell, before = self.cells[k], self.spans[k - 1]
+    def _slopes_of_arguments(self, k: int, J: Array) -> Slopes:
+        """Of layer k; a single layer has constant ones, by h alone."""
+        cell, start, stop = self.cells[k], self.spans[k].start, self.spans[k].stop
+        by = {a: pair for a, pair in enumerate(cell.couplings()) if pair[0] is not None or (k and pair[1] is not None)}
+        own = slice(stop - cell.hidden, stop)
         if len(self.cells) == 1:
-            return [by_state for by_state, _ in cell.couplings()]
-        if k:
-            new = _plus_state(J[:, before.start : before.start + self.cells[k - 1].hidden], before.start)
-        slopes: list[Array | None] = []
-        for by_state, by_input in cell.couplings():
-            total = np.zeros((len(J), cell.hidden, self.dim))
-            if by_state is not None:
-                total[..., self.spans[k]] = by_state
+            dense = np.stack([by_h for by_h, _ in by.values() if by_h is not None], axis=1)
+            return Slopes(list(by), dense, slice(0, cell.hidden), own)
+        dense = np.zeros((len(J), cell.hidden, len(by), self.dim))
+        for place, (by_h, by_input) in enumerate(by.values()):
+            if by_h is not None:
+                dense[:, :, place, start : start + cell.hidden] = by_h
             if k and by_input is not None:
-                total += by_input @ new
-            slopes.append(total)
-        return slopes
+                before = self.spans[k - 1].start
+                dense[:, :, place] += by_input @ _plus_state(J[:, before : before + cell.inputs], before)
+        return Slopes(list(by), dense, slice(0, self.dim), own)
 
     def _split(self, x: Array) -> list[Array]:
         return [np.asarray(x)[..., span] for span in self.spans]

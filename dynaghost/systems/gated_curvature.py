@@ -7,19 +7,40 @@ last layer to the first.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dynaghost.systems.base import Array
-from dynaghost.systems.blocks import rows
 from dynaghost.systems.cells import Cell
 from dynaghost.systems.jets import Jet
 
 
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Jacobians of a layer's arguments by the whole state.
+
+    Parameters
+    ----------
+    which : list of int
+        The arguments that mix state variables; others but the cell's `own` do not depend on the state.
+    dense : ndarray (hidden, which, columns) or (E, hidden, which, columns)
+    columns : slice
+        Of the state.
+    own : slice
+        The state variables that are the cell's `own` argument.
+    """
+
+    which: list[int]
+    dense: Array
+    columns: slice
+    own: slice
+
+
 def layer_curvature(
-    cell: Cell, arguments: list[Array], weights: Sequence[Array], slopes: list[Array | None]
-) -> tuple[Array, Array]:
-    """What one layer adds, (E, dim, dim), and its gradient by its input, (E, inputs).
+    cell: Cell, arguments: list[Array], weights: Sequence[Array], slopes: Slopes, total: Array
+) -> Array:
+    """Adds what one layer has to `total` (E, dim, dim); its gradient by its input, (E, inputs).
 
     Parameters
     ----------
@@ -27,31 +48,34 @@ def layer_curvature(
     arguments : list of ndarray (E, hidden)
     weights : ndarrays (E, hidden)
         Of the cell's `values`.
-    slopes : list of ndarray (hidden, dim) or (E, hidden, dim)
-        L_a; None where it is 0.
+    slopes : Slopes
+    total : ndarray (E, dim, dim)
     """
     by, bends = _unit_derivatives(cell, arguments, weights)
-    used = {a: slope for a, slope in enumerate(slopes) if slope is not None}
-    terms = [rows([(bends[a][b], slope) for b, slope in used.items()]) for a in used]
-    total = np.swapaxes(np.concatenate(list(used.values()), axis=-2), -1, -2) @ np.concatenate(terms, axis=-2)
-    by_input = [by[a] @ V for a, (_, V) in enumerate(cell.couplings()) if V is not None]
-    return 0.5 * (total + total.transpose(0, 2, 1)), np.sum(by_input, axis=0)
+    L, units, which = slopes.dense, cell.hidden, slopes.which
+    # Unit by unit (which, which)·(which, columns), then one product over units and arguments.
+    bent = bends[..., which, :][..., which] @ L
+    flat = L.reshape(*L.shape[:-3], units * len(which), -1)
+    total[:, slopes.columns, slopes.columns] += np.swapaxes(flat, -1, -2) @ bent.reshape(len(total), *flat.shape[-2:])
+    if cell.own is not None:
+        mixed = (bends[..., cell.own, which][..., None, :] @ L)[..., 0, :]
+        total[:, slopes.own, slopes.columns] += mixed
+        total[:, slopes.columns, slopes.own] += mixed.transpose(0, 2, 1)
+        place = range(slopes.own.start, slopes.own.stop)
+        total[:, place, place] += bends[..., cell.own, cell.own]
+    return np.sum([by[a] @ V for a, (_, V) in enumerate(cell.couplings()) if V is not None], axis=0)
 
 
-def _unit_derivatives(
-    cell: Cell, arguments: list[Array], weights: Sequence[Array]
-) -> tuple[list[Array], list[list[Array]]]:
-    """Weighted first and second derivatives of the units by their arguments, each (E, hidden)."""
+def _unit_derivatives(cell: Cell, arguments: list[Array], weights: Sequence[Array]) -> tuple[Array, Array]:
+    """Weighted first and second derivatives by the arguments: (arguments, E, hidden), (E, hidden, arguments twice)."""
     number = len(arguments)
     first, second = np.triu_indices(number)
     one, flat = np.eye(number)[..., None, None], np.zeros((1, 1, 1))
     # Every pair of arguments at once: the pairs' axis comes before the states'.
     jets = [Jet(argument, one[a][first], one[a][second], flat) for a, argument in enumerate(arguments)]
-    outputs = cell.values(jets)
-    size = (len(first), *arguments[0].shape)
-    slope, bend = np.zeros(size), np.zeros(size)
-    for out, w in zip(outputs, weights, strict=True):
+    slope, bend = np.zeros((2, len(first), *arguments[0].shape))
+    for out, w in zip(cell.values(jets), weights, strict=True):
         slope, bend = slope + out.du * w, bend + out.duv * w
-    pairs = {(a, b): k for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True))}
-    by = [slope[pairs[a, a]] for a in range(number)]
-    return by, [[bend[pairs[min(a, b), max(a, b)]] for b in range(number)] for a in range(number)]
+    bends = np.empty((*arguments[0].shape, number, number))
+    bends[..., first, second] = bends[..., second, first] = np.moveaxis(bend, 0, -1)
+    return slope[first == second], bends
