@@ -6,7 +6,9 @@ import torch
 from scipy.optimize import root
 
 import dynaghost as dg
+from dynaghost.slowpoints.catalogue import Catalogue, conclude
 from dynaghost.slowpoints.forms import rests
+from dynaghost.slowpoints.pointwise import degenerate_point
 from dynaghost.systems.base import System
 
 
@@ -136,15 +138,18 @@ def test_lists_every_root_that_scipy_finds_and_proves_each(kind, units, layers, 
 
 
 def test_closed_gates_are_no_fixed_points():
-    # Far out 1 − z is below 1e-20: |f| < 1e-16 where no fixed point is near.
+    # Far out 1 − z underflows: f is 0 as far as any bound on its rounding tells, and no fixed point is near.
     system = network(dg.GRU, 4, 0, gain=3.0)
     gate = slice(4, 8)
     W = np.concatenate([coupling.W for coupling in system.cells[0].W])
-    far = 60 * np.linalg.solve(W[gate], np.ones(4))
+    far = 900 * np.linalg.solve(W[gate], np.ones(4))
     assert rests(system, dg.find_slow_points(system).fixed_points[0].x)
-    assert np.abs(system.f(far)).max() < 1e-16
+    assert np.abs(system.f(far)).max() < 1e-300
     assert not rests(system, far)
-    points = dg.find_slow_points(system, starts=far + 0.1 * np.random.default_rng(0).normal(size=(40, 4)))
+    assert degenerate_point(system, far) is not None
+    catalogue = Catalogue(system, unplaced=[far, far, far])
+    assert conclude(catalogue, starts=3, seed=None).fixed_points == ()
+    points = dg.find_slow_points(system, starts=far + 0.1 * np.random.default_rng(0).normal(size=(20, 4)))
     assert all(np.abs(point.x).max() < 1 for point in points.fixed_points)
 
 

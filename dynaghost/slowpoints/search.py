@@ -217,13 +217,13 @@ def hunt_into(catalogue: Catalogue, *, seed: int, budget: int | None) -> tuple[i
         starts = np.concatenate([starts, fresh])
         before = catalogue.evaluations
         open_ends.append(newton_phase(catalogue, fresh, most=max(most - sum(spent), _LEAST)))
-        spent[NEWTON] += catalogue.evaluations - before
+        spent[NEWTON] += max(catalogue.evaluations - before, many)  # starts in known balls cost nothing else
         while spent[LINES] <= spent[NEWTON]:
             before = catalogue.evaluations
             followed = line_phase(catalogue, few, rng, most=max(most - sum(spent), _LEAST))
             if not followed:
                 break
             lines += followed
-            spent[LINES] += catalogue.evaluations - before
+            spent[LINES] += max(catalogue.evaluations - before, followed)
     ghost_phase(catalogue, np.concatenate(open_ends), starts, budget=budget)
     return len(starts), lines
