@@ -11,7 +11,7 @@ from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import System
-from dynaghost.trajectories import in_space, on_line
+from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
 from dynaghost.trajectories.trial import Trial
@@ -150,18 +150,18 @@ class Line:
 class Space:
     """The flow of all other runs."""
 
-    batch = in_space.BATCH
-
     def __init__(self, run: Run, n_jobs: int) -> None:
-        self.run, self.n_jobs = run, n_jobs
+        from dynaghost.trajectories import in_space  # late: runs of rank one need nothing of it
+
+        self.run, self.n_jobs, self.flow, self.batch = run, n_jobs, in_space, in_space.BATCH
         given = run.settings
         self.search = in_space.Search(given.starts, given.seed, given.budget)
 
     def task(self, steps: tuple[int, ...], networks: Sequence[Any]) -> Callable[[], Batch]:
-        return partial(in_space.compute, steps, networks, self.search)
+        return partial(self.flow.compute, steps, networks, self.search)
 
     def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
-        return in_space.conclude(steps, networks, batches, self._visits(), _losses(self.run), apply=self._apply)
+        return self.flow.conclude(steps, networks, batches, self._visits(), _losses(self.run), apply=self._apply)
 
     def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         if self.n_jobs == 1:
@@ -177,8 +177,8 @@ class Space:
                 # Recorded states are those of the network that was trained, the last checkpoint.
                 given.trials.check(self._drive(len(self.run) - 1))
             period = given.period_of_trials()
-            return in_space.from_trials(given.trials, period, given.context, self._drive)
-        return None if trial is None else in_space.from_x0(trial)
+            return self.flow.from_trials(given.trials, period, given.context, self._drive)
+        return None if trial is None else self.flow.from_x0(trial)
 
     def _drive(self, e: int) -> Callable[[Any], System]:
         checkpoint = self.run.checkpoints[e]

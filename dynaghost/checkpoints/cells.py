@@ -10,7 +10,6 @@ from dynaghost.checkpoints.layers import Kind, Layer, Order, by_hand, find_layer
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import CheckpointError, DynaghostError, counted
 from dynaghost.systems.base import System
-from dynaghost.systems.gated import GRU, LSTM
 from dynaghost.systems.recurrent import LeakyRNN
 
 Arrays = Mapping[str, np.ndarray]
@@ -148,6 +147,8 @@ def constant(settings: Settings, size: int, file: str) -> np.ndarray:
 
 
 def _gated(named: Arrays, layers: Sequence[Layer], settings: Settings, file: str) -> Built:
+    from dynaghost.systems.gated import GRU, LSTM  # late: most runs have none
+
     kind, notes = layers[0].kind, []
     if kind is Kind.RNN:
         raise CheckpointError(
