@@ -239,3 +239,15 @@ def test_returned_ghosts_are_stored(tmp_path):
     assert dumps(loaded.tracks) == dumps(result.tracks)
     assert loaded.pairs == result.pairs
     assert loaded.events == result.events
+
+
+@pytest.mark.parametrize("offsets", [(0.1, 0.0, -0.1), (-0.1, 0.0, 0.1)])
+def test_a_checkpoint_right_at_a_cusp_between_folds_of_both_sides(offsets):
+    # m = 1, n = 1, b = 0 is a triple root; before it two roots die on one side, after it two are born on the other.
+    gains = (2.0, 1.0, 2.0)
+    run = [{"m": [1.0], "n": [n], "b": [b]} for n, b in zip(gains, offsets, strict=True)]
+    result = analyze(run)
+    assert [len(points.fixed_points) for points in result.points] == [3, 1, 3]
+    folds = [event for event in result.events if event.kind == "saddle_node"]
+    assert [(e.before, e.after, e.evidence["creates"]) for e in folds] == [(0, 1, False), (1, 2, True)]
+    assert result.graph.number_of_nodes() > 0

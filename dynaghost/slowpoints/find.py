@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from dynaghost.errors import DynaghostError
@@ -78,5 +79,5 @@ def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: in
 
 
 def _check_budget(budget: int | None) -> None:
-    if budget is not None and not budget >= 0:
-        raise DynaghostError(f"budget: expected a number not below 0, or None, got {budget}")
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | np.integer) or budget < 0):
+        raise DynaghostError(f"budget: expected a whole number not below 0, or None, got {budget!r}")

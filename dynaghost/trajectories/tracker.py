@@ -15,7 +15,7 @@ from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.trajectories.branches import Branch, Crossing, CrossingKind, Labels, Relation, Segment, Stretch, Tracks
 from dynaghost.trajectories.homotopy import Change, Link, LinkStatus, Side
 from dynaghost.trajectories.junctions import Part, Row, of_points, of_side, parts
-from dynaghost.trajectories.turns import Fold, Pair, Turn, read
+from dynaghost.trajectories.turns import Fold, Pair, Turn, read, readable
 
 Way = tuple[int, float, float]
 """A part of the line after a checkpoint: its index, and where the part begins and ends."""
@@ -91,7 +91,10 @@ class _Tracker:
         here, side = link.span[0], link.start
         for change in link.changes:
             self.stretches.append(Stretch(index, here, change.before, side, change.left, tuple(self.roots)))
-            self._turn(index, change, read(change), _around(link, change))
+            if readable(change):
+                self._turn(index, change, read(change), _around(link, change))
+            else:
+                self._leap(index, change)
             here, side = change.after, change.right
         self.stretches.append(Stretch(index, here, link.span[1], side, link.end, tuple(self.roots)))
         self.ghosts = [self.criticals[k] for k in link.end.ghosts]
@@ -108,7 +111,8 @@ class _Tracker:
         """
         e, here = index + 1, self.links[index].span[1]
         now, beyond = of_points(self.points[e]), self._beyond(e)
-        if beyond is None or not _between(now, side, beyond):
+        change = None if beyond is None else Change(here, 1.0, side, beyond)
+        if beyond is None or change is None or not _between(now, side, beyond) or not readable(change):
             self._walk((index, here, 1.0), of_side(side), now)
             self._arrive(self.roots, self.ghosts)
             self._depart()
@@ -116,12 +120,18 @@ class _Tracker:
             self._recognize(of_side(side), now)
             self._change(e, Change(0.0, self.links[e].span[0], side, beyond))
         else:
-            self._change(index, Change(here, 1.0, side, beyond))
+            self._change(index, change)
             self._recognize(of_side(beyond), now)
 
     def _change(self, index: int, change: Change) -> None:
         self._turn(index, change, read(change), (change.before, change.after))
         self.ghosts = [self.criticals[k] for k in change.right.ghosts]
+
+    def _leap(self, index: int, change: Change) -> None:
+        """Over a bracket in which signs do not tell who is who: by the nearest of either side."""
+        self.ghosts = [self.criticals[k] for k in change.left.ghosts]
+        self._walk((index, change.before, change.after), of_side(change.left), of_side(change.right))
+        self.criticals = dict(zip(change.right.ghosts, self.ghosts, strict=True))
 
     def _recognize(self, beside: Row, now: Row) -> None:
         """The points of the checkpoint reached are on the branches of those beside it, at the place reached."""

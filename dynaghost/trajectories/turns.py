@@ -74,6 +74,18 @@ def read(change: Change) -> Turn:
     return Turn(tuple(matched), tuple(_same_roots(left, right, matched)), folds, pairs)
 
 
+def readable(change: Change) -> bool:
+    """Whether the roots of every fold are there, each in one fold only: else several events are at one place.
+
+    Where a root is born and dies within the bracket, as right at a cusp, signs do not tell who is who.
+    """
+    turn = read(change)
+    born = [root for fold in turn.folds if fold.creates for root in fold.roots]
+    dying = [root for fold in turn.folds if not fold.creates for root in fold.roots]
+    there = all(0 <= j < len(change.right.roots) for j in born) and all(0 <= i < len(change.left.roots) for i in dying)
+    return there and len(set(born)) == len(born) and len(set(dying)) == len(dying)
+
+
 def _closest_pairs(criticals: Array, number: int) -> list[int]:
     """Indices of the first of each of `number` disjoint neighbouring pairs, the closest ones."""
     order = np.argsort(np.diff(criticals[:, 0]))
