@@ -182,7 +182,7 @@ def test_changes_explain_every_count_at_every_place(pair):
         assert abs(len(change.right.roots) - len(change.left.roots)) in (0, 2)
         # Wider than TOLERANCE where float64 decides no structure nearer to the change.
         assert change.after - change.before <= 1e-8
-    # Stretches that are all but degenerate stay unproved and are listed; one line in thousands has one of 2⁻⁹.
+    # Stretches that are all but degenerate stay unproved and are listed; one of 2⁻⁹ was seen.
     assert sum(b - a for a, b in link.unproved) <= 1e-2
     starts = np.array([change.before for change in link.changes])
     for s in np.random.default_rng(0).uniform(size=8):
