@@ -131,7 +131,7 @@ def test_records_come_back(kind, value):
         (Array, "[1]"),
         (tuple[int, int], "[1]"),
         (Certificate, '"proved"'),
-        (Trial, '{"x0": 1}'),
+        (Trial, '{"steps": 1}'),
         (SlowPoints, "[]"),
         (int, "{"),
     ],
