@@ -17,9 +17,8 @@ from dynaghost.slowpoints.linear_regions import (
 from dynaghost.slowpoints.newton_kantorovich import RootProof, unproved
 from dynaghost.slowpoints.piecewise_ghosts import Descent, descend_regions, ghost_record, slowest_state
 from dynaghost.slowpoints.piecewise_minima import Verdict, verdict
-from dynaghost.slowpoints.pointwise import index
+from dynaghost.slowpoints.pointwise import index, record
 from dynaghost.slowpoints.records import (
-    Certificate,
     Cost,
     Coverage,
     FixedPoint,
@@ -28,8 +27,7 @@ from dynaghost.slowpoints.records import (
     Status,
     Unresolved,
 )
-from dynaghost.slowpoints.stability import DEGENERATE, stability
-from dynaghost.systems.base import Array, Time
+from dynaghost.systems.base import Array
 from dynaghost.systems.recurrent import LeakyRNN
 
 _MOST_HOPS = 50
@@ -181,21 +179,4 @@ def fixed_point_record(
     network: LeakyRNN, x: Array, d: Array, proof: RootProof, *, degenerate: bool = False
 ) -> FixedPoint:
     """The record of a region's fixed point, with the eigenvalues of that region's J."""
-    eigenvalues = np.linalg.eigvals(region_jacobian(network, d))
-    eigenvalues = eigenvalues[np.lexsort((-eigenvalues.imag, -eigenvalues.real))]
-    leak = 1.0 if network.leak is None and network.time is Time.MAP else network.leak
-    stable, name = DEGENERATE if degenerate else stability(eigenvalues, network.time, leak)
-    return FixedPoint(
-        x=x,
-        residual=float(np.linalg.norm(network.f(x))),
-        eigenvalues=eigenvalues,
-        multipliers=None if leak is None else 1 + leak * eigenvalues,
-        stable=stable,
-        stability=name,
-        degenerate=degenerate,
-        certificate=Certificate.EXISTS_UNIQUE if proof.proved else Certificate.UNDECIDED,
-        radius=proof.radius,
-        unique_radius=proof.unique_radius,
-        undecided_because=proof.because,
-        time=network.time,
-    )
+    return record(network, x, region_jacobian(network, d), proof, degenerate=degenerate)

@@ -86,9 +86,14 @@ def fixed_point(system: System, x: Array, proof: RootProof) -> FixedPoint:
     -------
     FixedPoint
     """
-    eigenvalues = np.linalg.eigvals(system.jacobian(x))
-    eigenvalues = eigenvalues[np.lexsort((-eigenvalues.imag, -eigenvalues.real))]
     degenerate = not proof.proved and proof.because.startswith("J is singular")
+    return record(system, x, system.jacobian(x), proof, degenerate=degenerate)
+
+
+def record(system: System, x: Array, J: Array, proof: RootProof, *, degenerate: bool) -> FixedPoint:
+    """The record of a fixed point at which the Jacobian, or that of its linear region, is `J`."""
+    eigenvalues = np.linalg.eigvals(J)
+    eigenvalues = eigenvalues[np.lexsort((-eigenvalues.imag, -eigenvalues.real))]
     leak = 1.0 if system.leak is None and system.time is Time.MAP else system.leak
     stable, name = DEGENERATE if degenerate else stability(eigenvalues, system.time, leak)
     return FixedPoint(

@@ -1,5 +1,6 @@
 """A run of one-dimensional systems with everything that was followed through it: what events are read from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +90,17 @@ class Course:
 
     def enclosing(self, before: float, after: float) -> tuple[int, int] | None:
         """Indices of the checkpoints that enclose [before, after]; None where the run does not reach so far."""
-        low = int(np.searchsorted(self.steps, before, side="right")) - 1
-        high = int(np.searchsorted(self.steps, after, side="left"))
-        return (low, high) if low >= 0 and high < len(self.steps) else None
+        return enclosing(self.steps, before, after)
+
+
+def enclosing(steps: Sequence[int], before: float, after: float) -> tuple[int, int] | None:
+    """Indices of the checkpoints that enclose [before, after]; None where they do not reach so far.
+
+    Examples
+    --------
+    >>> enclosing((0, 10, 20), 12, 15), enclosing((0, 10), 5, 11)
+    ((1, 2), None)
+    """
+    low = int(np.searchsorted(steps, before, side="right")) - 1
+    high = int(np.searchsorted(steps, after, side="left"))
+    return (low, high) if low >= 0 and high < len(steps) else None

@@ -8,7 +8,7 @@ import numpy as np
 
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
-from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.course import Losses, enclosing
 from dynaghost.trajectories.events import Event, EventKind, EventStatus, loss_events, stagnation_of
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.space_events import space_events
@@ -48,9 +48,7 @@ class SpaceCourse:
 
     def enclosing(self, before: float, after: float) -> tuple[int, int] | None:
         """Indices of the checkpoints that enclose [before, after]; None where the run does not reach so far."""
-        low = int(np.searchsorted(self.steps, before, side="right")) - 1
-        high = int(np.searchsorted(self.steps, after, side="left"))
-        return (low, high) if low >= 0 and high < len(self.steps) else None
+        return enclosing(self.steps, before, after)
 
 
 def find_space_events(course: SpaceCourse) -> tuple[tuple[Event, ...], tuple[int, ...]]:

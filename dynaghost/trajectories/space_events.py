@@ -1,9 +1,8 @@
 """Crossings of a run of any dimension → event records, each with its bracket, place and evidence."""
 
-from typing import Any, cast
+from typing import Any
 
 from dynaghost.trajectories.events import Event, EventKind, EventStatus
-from dynaghost.trajectories.happenings import HappeningKind
 from dynaghost.trajectories.space_tracks import SpaceCrossing, SpaceTracks
 
 
@@ -34,10 +33,4 @@ def _event(number: int, one: SpaceCrossing, tracks: SpaceTracks) -> Event:
     }
     status = EventStatus.LOCATED if one.resolved else EventStatus.UNRESOLVED
     before, after = tracks.steps[one.link], tracks.steps[one.link + 1]
-    return Event(number, _kind(one.kind), before, after, one.at, one.branches, status, evidence)
-
-
-def _kind(kind: HappeningKind) -> EventKind:
-    """The events' own label of the same name, where they have one."""
-    known: dict[str, EventKind] = {label.value: label for label in EventKind}
-    return known.get(kind.value, cast(EventKind, kind))
+    return Event(number, EventKind(one.kind.value), before, after, one.at, one.branches, status, evidence)
