@@ -21,6 +21,9 @@ from dynaghost.systems.rounding import enclosure
 
 TANH_THIRD = 2.0  # sup|tanh'''|, at 0
 
+# A ratio of singular values whose square, in the metric, float64 still tells from 0.
+_NEARLY_DEPENDENT = 1e-7
+
 
 class Form(StrEnum):
     """Where the nonlinearity sits: tanh(M N x + b) (rate) or M N tanh(h) + b (current)."""
@@ -121,7 +124,11 @@ class LowRankRNN(System):
         return float(TANH_SECOND * norm * (norm if self.form is Form.RATE else 1.0))
 
     def latent(self) -> "RankOneCircuit | LatentCircuit":
-        """The K-dimensional latent circuit; dependent rows of N (columns of M) are merged first."""
+        """The K-dimensional latent circuit; dependent rows of N (columns of M) are merged first.
+
+        Where they are dependent to 1e-7, the circuit's coordinates are along the principal axes of N's rows (M's
+        columns), not the rows themselves; `lift` speaks of the circuit's own.
+        """
         m, n = _independent(self.m, self.n, self.form)
         circuit = RankOneCircuit if m.shape[1] == 1 else LatentCircuit
         return circuit(m, n, self.b, leak=self.leak, time=self.time, form=self.form)
@@ -312,13 +319,16 @@ def _vector(name: str, value: ArrayLike) -> Array:
 
 
 def _independent(m: Array, n: Array, form: Form) -> tuple[Array, Array]:
-    """The same M N with independent rows of N (rate form) or independent columns of M (current form)."""
+    """The same M N with independent rows of N (rate form) or independent columns of M (current form).
+
+    Rows that are nearly dependent are turned to orthogonal ones: the metric of others is singular in float64.
+    """
     if m.shape[1] == 1:
         return m, n
     factor = n if form is Form.RATE else m.T
     left, values, right = np.linalg.svd(factor, full_matrices=False)
     rank = max(int(np.sum(values > values.max() * (max(factor.shape) * np.finfo(float).eps))), 1)
-    if rank == m.shape[1]:
+    if rank == m.shape[1] and values.min() > _NEARLY_DEPENDENT * values.max():
         return m, n
     merged = values[:rank, None] * right[:rank]
     return (m @ left[:, :rank], merged) if form is Form.RATE else (merged.T, left[:, :rank].T @ n)
