@@ -51,6 +51,21 @@ def assert_holds(exact, mid, rad):
 
 @every_kind
 @every_form
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_order_of_weights_and_states_in_memory_changes_nothing(activation, form, count):
+    system = network(activation, form)
+    turned = type(system)(np.asfortranarray(system.W), system.b, activation=activation, form=form, negative_slope=0.2)
+    x = np.random.default_rng(2).normal(size=(count, system.dim))
+    for states in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2]):
+        np.testing.assert_array_equal(turned.jacobian(states), system.jacobian(x))
+        np.testing.assert_array_equal(system.jacobian(states), system.jacobian(x))
+    # Nor does it where no constructor put the weights in order.
+    system.W = np.asfortranarray(system.W)
+    np.testing.assert_array_equal(system.jacobian(x), turned.jacobian(x))
+
+
+@every_kind
+@every_form
 def test_values_jacobians_and_second_derivatives_are_torchs(activation, form):
     system, phi = network(activation, form), ACTIVATIONS[activation]
     W, b = torch.tensor(system.W), torch.tensor(system.b)

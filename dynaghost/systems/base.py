@@ -179,7 +179,7 @@ def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
     try:
         if np.iscomplexobj(value):
             raise TypeError("complex")
-        array = np.array(value, dtype=float)
+        array = np.array(value, dtype=float, order="C")
     except (TypeError, ValueError) as error:
         raise DynaghostError(f"{name}: expected an array of real numbers, got {type(value).__name__}") from error
     if ndim is not None and array.ndim != ndim:

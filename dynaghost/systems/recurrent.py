@@ -119,7 +119,8 @@ class LeakyRNN(System):
         x = np.asarray(x)
         slope = self.curve.slope(self._argument(x))
         J = slope[..., :, None] * self.W if self.form is Form.RATE else self.W * slope[..., None, :]
-        J.reshape(*x.shape[:-1], self.dim**2)[..., :: self.dim + 1] -= 1  # a view on the diagonal
+        diagonal = np.einsum("...ii->...i", J)  # a view in any order of memory: W may be a transposed array
+        diagonal -= 1
         return J
 
     def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
