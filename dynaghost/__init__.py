@@ -35,6 +35,7 @@ _HOMES = {
     "System": "systems.base",
     "ScalarSystem": "systems.base",
     "Trial": "trajectories.trial",
+    "DropRule": "trajectories.drops",
     "Event": "trajectories.events",
     "Verdict": "trajectories.verdict",
     "DynaghostError": "errors",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from dynaghost.systems.recurrent import LeakyRNN as LeakyRNN
     from dynaghost.systems.toy import SaddleNode as SaddleNode
     from dynaghost.systems.trials import Trials as Trials
+    from dynaghost.trajectories.drops import DropRule as DropRule
     from dynaghost.trajectories.events import Event as Event
     from dynaghost.trajectories.trial import Trial as Trial
     from dynaghost.trajectories.verdict import Verdict as Verdict

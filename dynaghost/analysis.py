@@ -13,6 +13,7 @@ from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
 from dynaghost.trajectories.trial import Trial
 
@@ -39,6 +40,7 @@ class Analysis(Findings):
 def analyze(
     source: Run | str | PathLike[str] | Sequence[Any],
     *,
+    drops: DropRule | None = None,
     n_jobs: int = 1,
     progress: Callable[[int], None] | None = None,
     done: Callable[[int], Batch | None] | None = None,
@@ -50,6 +52,8 @@ def analyze(
     ----------
     source : Run, folder, list of files or list of state dicts
         Networks of rank one are proved on the whole line; of others, what their search can prove is.
+    drops : DropRule, optional
+        What counts as a drop of the loss; by default a loss that is halved within a tenth of the run.
     n_jobs : int
         Workers; the answer is the same for any number.
     progress : callable, optional
@@ -81,7 +85,7 @@ def analyze(
     found = [recognize(checkpoint.read(), run.settings, checkpoint.file) for checkpoint in run]
     steps = tuple(checkpoint.step for checkpoint in run)
     networks = tuple(one.system for one in found)
-    flow: Flow = Line(run) if on_line.serves(networks) else Space(run, n_jobs)
+    flow: Flow = Line(run, drops) if on_line.serves(networks) else Space(run, n_jobs, drops)
     batches = _batches(flow, steps, networks, n_jobs, progress, done, keep)
     outcome = flow.conclude(steps, networks, batches)
     return Analysis(
@@ -93,7 +97,7 @@ def analyze(
         tracks=outcome.tracks,
         pairs=outcome.pairs,
         starts=outcome.starts,
-        losses=_losses(run),
+        losses=_losses(run, drops),
         events=outcome.events,
         verdicts=outcome.verdicts,
         structural=outcome.structural,
@@ -137,23 +141,24 @@ class Line:
 
     batch = on_line.BATCH
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, drops: DropRule | None) -> None:
+        self.run, self.losses = run, _losses(run, drops)
 
     def task(self, steps: tuple[int, ...], networks: Sequence[Any]) -> Callable[[], Batch]:
         return partial(on_line.compute, steps, networks)
 
     def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
-        return on_line.conclude(steps, networks, batches, _trial(self.run.settings), _losses(self.run))
+        return on_line.conclude(steps, networks, batches, _trial(self.run.settings), self.losses)
 
 
 class Space:
     """The flow of all other runs."""
 
-    def __init__(self, run: Run, n_jobs: int) -> None:
+    def __init__(self, run: Run, n_jobs: int, drops: DropRule | None) -> None:
         from dynaghost.trajectories import in_space  # late: runs of rank one need nothing of it
 
         self.run, self.n_jobs, self.flow, self.batch = run, n_jobs, in_space, in_space.BATCH
+        self.losses = _losses(run, drops)
         given = run.settings
         self.search = in_space.Search(given.starts, given.seed, given.budget)
 
@@ -161,7 +166,7 @@ class Space:
         return partial(self.flow.compute, steps, networks, self.search)
 
     def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
-        return self.flow.conclude(steps, networks, batches, self._visits(), _losses(self.run), apply=self._apply)
+        return self.flow.conclude(steps, networks, batches, self._visits(), self.losses, apply=self._apply)
 
     def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         if self.n_jobs == 1:
@@ -189,8 +194,8 @@ class Space:
 Flow = Line | Space
 
 
-def _losses(run: Run) -> Losses:
-    return Losses(run.metrics.steps, run.metrics.loss, run.metrics.grad_norm)
+def _losses(run: Run, drops: DropRule | None) -> Losses:
+    return Losses(run.metrics.steps, run.metrics.loss, run.metrics.grad_norm, drops or DropRule())
 
 
 def _trial(settings: Settings) -> Trial | None:

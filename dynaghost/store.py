@@ -23,6 +23,7 @@ from dynaghost.codec import dumps, loads
 from dynaghost.database import ELSEWHERE, Database, explained
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.summary import plain, software, write_summary
+from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Findings
 from dynaghost.trajectories.trial import Trial
 
@@ -90,17 +91,25 @@ class Store(Database):
             row = self._connection.execute("SELECT record FROM batch WHERE number = ?", (i,)).fetchone()
             return None if row is None else loads(Batch, zlib.decompress(row[0]).decode())
 
-    def finished(self, run: Run, kind: type[F] = Findings) -> F | None:  # type: ignore[assignment]
+    def finished(
+        self,
+        run: Run,
+        kind: type[F] = Findings,  # type: ignore[assignment]
+        *,
+        drops: DropRule | None = None,
+    ) -> F | None:
         """What was found about this very run before, if nothing would come out otherwise today, else None.
 
         Steps, weights and settings are those of the store's key. Here the rest is compared that results depend on: the
-        losses, which files there are, and the versions of the libraries.
+        losses and what counts as a drop of them, which files there are, and the versions of the libraries.
 
         Parameters
         ----------
         run : Run
         kind : type
             `Findings`, or a subclass with the same fields.
+        drops : DropRule, optional
+            What counts as a drop, as `analyze` was told. Another rule needs other verdicts, but no slow point anew.
 
         Raises
         ------
@@ -114,7 +123,8 @@ class Store(Database):
             if loads(dict, versions) != software():
                 return None
             found = kind(**tables.fields(self._connection.execute))
-            return found if _is_of(found, run) else None
+            same_rule = found.losses.rule == (drops or DropRule())
+            return found if same_rule and _is_of(found, run) else None
 
     def keep(self, i: int, batch: Batch) -> None:
         """Keep batch `i` in one transaction, durable when this returns: the `keep=` of `analyze`.

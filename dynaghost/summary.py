@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -62,7 +63,7 @@ def document(findings: Findings) -> dict[str, Any]:
     """
     found = {
         "schema": SCHEMA,
-        "run": _run(findings.description, len(findings.steps)),
+        "run": {**_run(findings.description, len(findings.steps)), "drops": asdict(findings.losses.rule)},
         "software": software(),
         "seed": findings.seed,
         "checkpoints": list(_checkpoints(findings)),

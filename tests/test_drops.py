@@ -9,7 +9,15 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from dynaghost.errors import DynaghostError
-from dynaghost.trajectories.drops import LossDrop, Plateau, loss_drops, oscillations, plateaus, stagnation
+from dynaghost.trajectories.drops import (
+    DropRule,
+    LossDrop,
+    Plateau,
+    loss_drops,
+    oscillations,
+    plateaus,
+    stagnation,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -353,3 +361,41 @@ def test_gradients_recorded_now_and_then_are_enough():
 def test_nonsense_is_refused(call):
     with pytest.raises(DynaghostError, match="expected"):
         call()
+
+
+def test_a_rule_gives_what_its_numbers_give():
+    loss = staircase([1.0, 0.5, 2.0], 60)
+    steps = np.arange(loss.size)
+    assert DropRule().drops(steps, loss) == loss_drops(steps, loss)
+    assert len(DropRule().drops(steps, loss)) == 2
+    options = {"median": 3, "factor": 0.4, "longest": 0.2, "contrast": 2.0, "trim": 0.1}
+    assert DropRule(**options).drops(steps, loss) == loss_drops(steps, loss, **options)
+    assert len(DropRule(**options).drops(steps, loss)) == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("median", 4),
+        ("median", 2.5),
+        ("factor", 0),
+        ("factor", "2"),
+        ("longest", -1),
+        ("contrast", np.nan),
+        ("trim", 1),
+    ],
+)
+def test_a_rule_out_of_range_is_refused_where_it_is_made(option, value):
+    with pytest.raises(DynaghostError, match=option):
+        DropRule(**{option: value})
+
+
+@given(seeds, st.integers(60, 300), st.floats(0.05, 0.32))
+def test_an_oscillating_loss_has_no_drop_until_it_falls(seed, count, height):
+    steps = uneven_steps(seed, count, 3)
+    swinging = 1 + height * (-1.0) ** np.arange(count)
+    assert loss_drops(steps, swinging) == ()
+    falls = np.r_[swinging, 0.1 * swinging]
+    longer = np.r_[steps, steps[-1] + steps]
+    (drop,) = loss_drops(longer, falls)
+    assert drop.before <= steps[-1] < longer[count] <= drop.after + 3 * 3

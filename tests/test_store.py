@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -212,6 +213,7 @@ def test_analysis_json_of_figure_3a(ghost_run):
         "axis": "epoch",
         "checkpoints": 117,
         "trial": {"x0": -0.3, "steps": None, "delay": 10.0, "threshold": 1.0},
+        "drops": {"median": 5, "factor": math.log(2), "longest": 0.1, "contrast": 3.0, "trim": 0.02},
     }
 
 

@@ -7,6 +7,7 @@ from dense import fixed_points, ghosts
 from dynaghost.analysis import analyze
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
+from dynaghost.trajectories.drops import DropRule
 
 FOLD = 0.20754645532  # b at which tanh(1.5 κ + b) − κ loses two of its three roots
 ROWS = np.arange(0.0, 401.0)
@@ -189,3 +190,53 @@ def test_escape_times_are_of_both_ends_of_the_window():
         kappa, time = kappa + 1e-4 * (np.tanh(1.5 * kappa + b) - kappa), time + 1e-4
     assert escape == pytest.approx(time, rel=1e-3)
     assert result.description.trial.threshold == 0.5
+
+
+# What counts as a drop
+
+
+def test_another_rule_gives_other_verdicts_and_searches_nothing_again(tmp_path, monkeypatch):
+    from dynaghost import analysis
+    from dynaghost.store import open_store
+
+    states = {100 * e: one(b) for e, b in enumerate((0.3, 0.3, 0.1, 0.1, 0.3))}
+    run = load_run(states, axis="epoch", metrics=falling(220), leak=0.5, x0=-0.9)
+    demanding = DropRule(factor=6.0)  # a loss divided by 400
+    with open_store(tmp_path, run) as kept:
+        first = analyze(run, done=kept.batch, keep=kept.keep)
+    first.save(tmp_path)
+    monkeypatch.setattr(analysis.on_line, "compute", lambda *_: pytest.fail("slow points were searched again"))
+    with open_store(tmp_path, run) as kept:
+        assert kept.finished(run) is not None
+        assert kept.finished(run, drops=demanding) is None
+        second = analyze(run, drops=demanding, done=kept.batch, keep=kept.keep)
+    second.save(tmp_path)
+    assert (len(first.verdicts), len(second.verdicts)) == (1, 0)
+    assert repr(second.points) == repr(first.points)
+    with open_store(tmp_path, run) as kept:
+        assert kept.finished(run, drops=demanding).losses.rule == demanding
+        assert kept.finished(run) is None
+
+
+def test_the_command_line_takes_the_rule(tmp_path, monkeypatch, capsys):
+    import json
+
+    from dynaghost.cli import main
+
+    for e, b in enumerate((0.3, 0.3, 0.1, 0.1, 0.3)):
+        np.savez(tmp_path / f"epoch_{100 * e}.npz", **one(b))
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,loss\n" + "".join(f"{e:g},{loss}\n" for e, loss in zip(ROWS, falling(220).loss, strict=True))
+    )
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for options in ((), ("--drop-factor", "400"), ("--drop-median", "4")):
+        monkeypatch.setattr("sys.argv", ["dynaghost", "analyze", ".", "--leak", "0.5", "--out", "out", *options])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        found.append((stop.value.code, json.loads((tmp_path / "out" / "analysis.json").read_text())))
+    told = capsys.readouterr()
+    assert [code for code, _ in found] == [0, 0, 2]
+    assert [len(document["verdicts"]) for _, document in found] == [1, 0, 0]
+    assert found[1][1]["run"]["drops"]["factor"] == pytest.approx(np.log(400))
+    assert "--drop-median: expected an odd number of metrics, got 4" in told.err

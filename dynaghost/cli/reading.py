@@ -1,5 +1,6 @@
 """Commands that read checkpoints or results: analyze, inspect, plot, info."""
 
+import math
 import os
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from dynaghost.cli.options import Real, Whole, grouped, progress_bar
+from dynaghost.errors import DynaghostError
 from dynaghost.version import VERSION
 
 _ACTIVATIONS = ["tanh", "sigmoid", "softplus", "relu", "leaky_relu"]
@@ -40,6 +42,13 @@ _TRIAL_OPTIONS = (
     click.option("--delay", type=Real(0), help="The task's delay, in τ."),
     click.option("--threshold", type=Real(), help="The readout's threshold, on κ."),
 )
+_DROP_OPTIONS = (
+    click.option("--drop-factor", type=Real(1), help="A drop of the loss divides it by at least this. [default: 2]"),
+    click.option("--drop-longest", type=Real(0, 1), help="Within this share of the run at most. [default: 0.1]"),
+    click.option("--drop-contrast", type=Real(0, closed=True), help="So much steeper than before it. [default: 3]"),
+    click.option("--drop-median", type=Whole(1), help="Metrics that the loss is smoothed over, odd. [default: 5]"),
+    click.option("--drop-trim", type=Real(0, 0.49, closed=True), help="Share cut off at its ends. [default: 0.02]"),
+)
 _RUN_OPTIONS = (
     click.option("--metrics", type=click.Path(exists=True, dir_okay=False), help="Table of losses by epoch or step."),
     click.option("--no-metrics", is_flag=True, help="Without a table of losses, though one is there."),
@@ -56,7 +65,7 @@ _RUN_OPTIONS = (
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
-@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _RUN_OPTIONS)
+@grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _DROP_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
     from dynaghost.analysis import Analysis
@@ -65,11 +74,11 @@ def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any
     from dynaghost.summary import FILES
     from dynaghost.views.text import summary
 
-    run = _load(folder, options)
+    run, rule = _load(folder, options), _drop_rule(options)
     target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
     with open_store(target, run) as kept, progress_bar(len(run)) as progress:
-        before = kept.finished(run, Analysis)
-        result = before or analyze_run(run, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
+        before = kept.finished(run, Analysis, drops=rule)
+        result = before or analyze_run(run, drops=rule, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
     if before is None or not all((target / name).is_file() for name in FILES):
         result.save(target)
     click.echo(summary(result))
@@ -151,6 +160,20 @@ def _load(folder: str, options: dict[str, Any]) -> Any:
     run = load_run(folder, **reading, **_model(options), **trial, **_search(options), seed=options["seed"])
     chosen = {name: options[name] for name in ("every", "start", "stop")}
     return run.select(**chosen) if any(value is not None for value in chosen.values()) else run
+
+
+def _drop_rule(options: dict[str, Any]) -> Any:
+    """What counts as a drop; the factor of the loss is one of its logarithm's fall."""
+    from dynaghost.trajectories.drops import DropRule
+
+    names = ("median", "factor", "longest", "contrast", "trim")
+    given = {name: options[f"drop_{name}"] for name in names if options[f"drop_{name}"] is not None}
+    if "factor" in given:
+        given["factor"] = math.log(given["factor"])
+    try:
+        return DropRule(**given)
+    except DynaghostError as error:
+        raise click.UsageError(f"--drop-{error}") from error
 
 
 def _driven(file: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A run of one-dimensional systems with everything that was followed through it: what events are read from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
 from dynaghost.trajectories.branches import Stretch, Tracks
+from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.homotopy import Link
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.trial import Trial, Walk, walk
@@ -22,11 +23,14 @@ class Losses:
     ----------
     steps : ndarray (rows,)
     loss, grad_norm : ndarray (rows,) or None
+    rule : DropRule
+        What counts as a drop of this curve.
     """
 
     steps: Array
     loss: Array | None
     grad_norm: Array | None
+    rule: DropRule = field(default_factory=DropRule)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Everything is read from the metrics alone; which events of the network explain a drop is decided elsewhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log
 
 import numpy as np
@@ -33,6 +33,49 @@ class LossDrop:
     after: float
     loss_before: float
     loss_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropRule:
+    """What counts as a drop; see `loss_drops` for what each number does.
+
+    Attributes
+    ----------
+    median : int
+        Metrics in the centred median, odd.
+    factor : float
+        The least fall of the loss's logarithm: ln 2 is a loss halved.
+    longest : float
+        The longest window, as a share of the run in steps.
+    contrast : float
+        The fall in a window is at least this many times the fall just before it.
+    trim : float
+        Share of the fall left out at either end, in [0, 0.5).
+
+    Raises
+    ------
+    DynaghostError
+        If a number is out of its range.
+
+    Examples
+    --------
+    >>> steps, loss = range(40), [1.0] * 20 + [0.6] * 20
+    >>> len(DropRule().drops(steps, loss)), len(DropRule(factor=0.5).drops(steps, loss))
+    (0, 1)
+    """
+
+    median: int = 5
+    factor: float = log(2)
+    longest: float = 0.1
+    contrast: float = 3.0
+    trim: float = 0.02
+
+    def __post_init__(self) -> None:
+        _check_options(self.median, self.factor, self.longest, self.contrast, self.trim)
+
+    def drops(self, steps: ArrayLike, loss: ArrayLike) -> tuple[LossDrop, ...]:
+        """`loss_drops` by this rule."""
+        return loss_drops(steps, loss, **asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +184,8 @@ def loss_drops(
     tuple of LossDrop
         Empty where the loss falls smoothly or not at all, noise of up to 20 % a metric included, and for fewer than
         three metrics: a window that starts less than its own length after the first loss has nothing to be compared
-        with. Where a fall goes on at the pace it has reached, the drop ends: a sigmoid's at 0.37 of its height.
+        with. Where a fall goes on at the pace it has reached, the drop ends: a sigmoid's at 0.37 of its height. An
+        oscillation is none while its lows are above half of its highs; beyond that it may count once, at its beginning.
 
     Raises
     ------
@@ -303,8 +347,11 @@ def stagnation(
 
 
 def _check_options(median: int, factor: float, longest: float, contrast: float, trim: float) -> None:
-    if median < 1 or median % 2 == 0:
-        raise DynaghostError(f"median: expected an odd number of metrics, got {median}")
+    if not isinstance(median, int | np.integer) or median < 1 or median % 2 == 0:
+        raise DynaghostError(f"median: expected an odd number of metrics, got {median!r}")
+    for name, value in (("factor", factor), ("longest", longest), ("contrast", contrast), ("trim", trim)):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise DynaghostError(f"{name}: expected a number, got {value!r}")
     if not 0 < factor < np.inf:
         raise DynaghostError(f"factor: expected a positive fall of the logarithm, got {factor}")
     if not (longest >= 0 and contrast >= 0):

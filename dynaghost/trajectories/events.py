@@ -9,7 +9,7 @@ from typing import Any
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.trajectories.branches import Crossing, CrossingKind, Stretch
 from dynaghost.trajectories.course import Course, Losses
-from dynaghost.trajectories.drops import Stagnation, loss_drops, oscillations, stagnation
+from dynaghost.trajectories.drops import Stagnation, oscillations, stagnation
 
 # Width on the line between two checkpoints to which captures and crossings of the readout are bisected.
 _BRACKET = 1e-9
@@ -244,7 +244,7 @@ def loss_events(losses: Losses) -> Iterator[Event]:
     """
     if losses.loss is None or len(losses.loss) == 0:
         return
-    for drop in loss_drops(losses.steps, losses.loss):
+    for drop in losses.rule.drops(losses.steps, losses.loss):
         evidence = {"loss_before": drop.loss_before, "loss_after": drop.loss_after}
         yield Event(-1, EventKind.LOSS_DROP, drop.before, drop.after, None, (), EventStatus.LOCATED, evidence)
     for found in oscillations(losses.steps, losses.loss):
