@@ -9,18 +9,28 @@ import numpy as np
 import pytest
 
 from dynaghost.analysis import analyze
+from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
+from dynaghost.errors import DynaghostError
 from dynaghost.summary import plain
 from dynaghost.trajectories.events import EventKind
-from dynaghost.trajectories.graph import RELATIONS, flattened, from_node_link, node_link, write_graphml
+from dynaghost.trajectories.graph import (
+    RELATIONS,
+    flattened,
+    from_node_link,
+    node_link,
+    read_graph,
+    write_graphml,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 
 FOLD = 0.20754645532203029  # the float below the b at which tanh(1.5 κ + b) − κ loses two of its three roots
 
-SEGMENT = {"kind": str, "branch": int, "point": str, "steps": list, "x": list, "lost": str}
-EVENT = {"kind": str, "event": str, "status": str, "branches": list}
-DROP = {"verdict", "grade"}
+SEGMENT = {"kind": str, "branch": int, "point": str, "steps": list, "x": list, "lost": str, "lane": int}
+EVENT = {"kind": str, "event": str, "status": str, "branches": list, "lane": int}
+CAUSE = {"verdict", "grade"}
+DROP = CAUSE | {"drop", "loss_before", "loss_after"}
 
 
 def turning():
@@ -35,7 +45,35 @@ def returning():
     return load_run([{"m": [m], "n": [1.0], "b": [b]} for m, b in states], leak=0.5)
 
 
+def spinning():
+    """Three units: a pair of eigenvalues crosses the axis (Hopf) while the third unit goes through a saddle-node."""
+    blocks = [np.array([[g, -1.0, 0], [1.0, g, 0], [0, 0, 1.5]]) for g in np.linspace(0.8, 1.25, 6)]
+    biases = [np.array([0, 0, 0.3 - 0.05 * k]) for k in range(6)]
+    return load_run([{"W": W, "b": b} for W, b in zip(blocks, biases, strict=True)], leak=0.1, x0=0.1, metrics=FALL)
+
+
+def plane():
+    """A circuit of rank two whose gain grows through a pitchfork and a saddle-node."""
+    numbers = np.random.default_rng(3)
+    m = numbers.normal(size=(40, 2))
+    n, b = (m.T * [[2.2], [1.6]]) / 40, 0.3 * numbers.normal(size=40)
+    return load_run([{"m": m, "n": g * n, "b": b} for g in (0.4, 0.6, 0.8, 1.0)], leak=0.2, x0=0.4)
+
+
+def piecewise():
+    """A ReLU network of two units whose fixed points change."""
+    return load_run(
+        [{"W": np.array([[1.5, 0.0], [0.2, 0.3]]), "b": np.array([b, 0.1])} for b in (-0.5, -0.1, 0.1)],
+        activation="relu",
+        leak=0.5,
+    )
+
+
+FALL = Metrics(np.arange(6.0), np.array([1, 1, 1, 0.01, 0.01, 0.01]), None, "made up")
 RUNS = {
+    "spinning": spinning,
+    "plane": plane,
+    "piecewise": piecewise,
     "fig3a_ghost": lambda: load_run(DATA / "fig3a_ghost"),
     "fig3b_stuck": lambda: load_run(DATA / "fig3b_stuck"),
     "turning": turning,
@@ -75,7 +113,7 @@ def test_a_ghost_that_returns_continues_through_both_events():
 
 def test_nodes_have_what_is_described(result):
     for data in nodes(result.graph, "segment").values():
-        assert set(data) == {*SEGMENT, "first", "last"}
+        assert set(data) == {*SEGMENT, "first", "last", "place"}
         assert all(type(data[name]) is kind for name, kind in SEGMENT.items())
         assert data["point"] in ("fixed_point", "ghost")
         assert len(data["steps"]) == len(data["x"])
@@ -93,11 +131,12 @@ def test_edges_have_what_is_described(result):
         "death": ("segment", "event"),
         "crosses": ("event", "segment"),
         "captures": ("event", "segment"),
+        "changes": ("event", "segment"),
         "explains": ("event", "event"),
     }
     for first, second, data in graph.edges(data=True):
         kinds = (graph.nodes[first]["kind"], graph.nodes[second]["kind"])
-        assert set(data) == {"relation"} | (DROP if data["relation"] == "explains" else set())
+        assert set(data) == {"relation"} | (CAUSE if data["relation"] == "explains" else set())
         assert kinds == ends.get(data["relation"], kinds)
         if data["relation"] in ("continuation", "becomes-ghost"):
             (event, segment) = (first, second) if kinds == ("event", "segment") else (second, first)
@@ -125,7 +164,7 @@ def test_time_runs_forward(result):
             end = a["last"] if a["kind"] == "segment" else a["place"]
             start = b["first"] if b["kind"] == "segment" else b["place"]
             assert end == start
-        elif data["relation"] in ("crosses", "captures"):
+        elif data["relation"] in ("crosses", "captures", "changes"):
             assert b["first"] <= a["place"] <= b["last"]
     for data in nodes(graph, "segment").values():
         assert data["first"] <= data["last"]
@@ -139,8 +178,10 @@ def test_branches_can_be_drawn_again_from_attributes_alone(result):
     for data in nodes(graph, "segment").values():
         for step, x in zip(data["steps"], data["x"], strict=True):
             drawn[data["branch"], step] = (data["point"], x)
-    expected = {(row["branch"], row["step"]): (row["kind"], row["x"][0]) for row in result.rows()}
-    assert drawn == expected
+    if result.description.dim == 1:
+        assert drawn == {(row["branch"], row["step"]): (row["kind"], row["x"][0]) for row in result.rows()}
+    kinds = {(row["branch"], row["step"]): row["kind"] for row in result.rows()}
+    assert {key: kind for key, (kind, _) in drawn.items()} == kinds
     places = {(data["event"], data["before"], data["after"], data["at"]) for data in nodes(graph, "event").values()}
     assert places == {(e.kind.value, e.before, e.after, e.at) for e in result.events}
 
@@ -169,10 +210,64 @@ def test_an_attribute_has_one_type_on_every_node_and_edge(result, tmp_path):
     for data in [*read.nodes.values(), *read.edges.values()]:
         for key, value in data.items():
             kinds.setdefault(key, set()).add(type(value))
-    types = dict.fromkeys(("before", "after", "at", "place", "first", "last"), float) | {"branch": int}
+    types = dict.fromkeys(("before", "after", "at", "place", "first", "last"), float)
+    types |= dict.fromkeys(("branch", "lane", "drop"), int) | dict.fromkeys(("loss_before", "loss_after"), float)
     assert kinds == {key: {types.get(key, str)} for key in kinds}
     for node, data in read.nodes.items():
         assert all(data[key] == result.graph.nodes[node][key] for key in types.keys() & data.keys())
+
+
+def test_either_file_and_the_folder_give_the_graph_back(result, tmp_path):
+    result.save(tmp_path)
+    for path in (tmp_path, tmp_path / "graph.json", tmp_path / "graph.graphml"):
+        assert nx.utils.graphs_equal(read_graph(path), plainly(result.graph))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("no.json", None),
+        ("a.json", "[]"),
+        ("a.json", '{"nodes": [{"id": "e0", "kind": "event"}], "edges": []}'),
+        ("a.json", '{"directed": true, "graph": {}, "nodes": [], "edges": []}'),
+        ("a.graphml", "<graphml"),
+        ("a.graphml", '<graphml><graph edgedefault="directed"><node id="a"/></graph></graphml>'),
+    ],
+)
+def test_a_file_without_an_event_graph_is_refused(name, content, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DynaghostError, match=f"{name}: expected"):
+        read_graph(tmp_path / name)
+
+
+def test_every_event_of_the_network_is_tied_to_a_branch(result):
+    for event in result.events:
+        if event.at is not None:
+            assert result.graph.degree(f"e{event.id}") > 0, event
+
+
+def test_the_layout_is_in_time_and_one_lane_a_branch(result):
+    lanes = {data["branch"]: data["lane"] for data in nodes(result.graph, "segment").values()}
+    assert sorted(lanes.values()) == list(range(len(result.branches)))
+    heights = {b.id: [x for s in b.segments for x in s.x] for b in result.branches}
+    means = [np.mean(heights[b]) for b in sorted(lanes, key=lanes.get) if heights[b]]
+    assert means == sorted(means)
+    for data in result.graph.nodes.values():
+        assert (
+            result.graph.graph["first"] <= data["place"] <= result.graph.graph["last"] or data["event"] == "loss_drop"
+        )
+        if data["kind"] == "event":
+            on_branch = data["at"] is not None
+            assert data["lane"] == (lanes[data["branches"][0]] if on_branch else len(result.branches))
+
+
+def test_a_change_of_stability_is_tied_to_the_branch_that_goes_on():
+    graph = analyze(spinning()).graph
+    (hopf,) = [name for name, data in nodes(graph, "event").items() if data["event"] == "hopf"]
+    (segment,) = graph.successors(hopf)
+    assert graph.edges[hopf, segment] == {"relation": "changes"}
+    assert graph.nodes[segment]["first"] < graph.nodes[hopf]["place"] < graph.nodes[segment]["last"]
 
 
 def test_lists_are_text_in_graphml(result):

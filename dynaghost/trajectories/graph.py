@@ -1,10 +1,14 @@
 """Branches and events as one directed graph: segments of branches and events are nodes, in the order of training."""
 
+import json
 from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import networkx as nx
 
+from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import Kind
 from dynaghost.trajectories.branches import Branch, Relation
 from dynaghost.trajectories.events import Event, EventKind
@@ -13,8 +17,14 @@ from dynaghost.trajectories.verdict import Verdict
 Graph: TypeAlias = "nx.DiGraph"
 
 # A step is an int of a checkpoint or a float of the loss curve; an event is at one κ, a segment at many.
-_FLOATS = ("before", "after", "at", "place", "first", "last")
+_FLOATS = ("before", "after", "at", "place", "first", "last", "loss_before", "loss_after")
 _TEXTS = ("x", "steps", "branches")
+# What a node of each kind has, if only None.
+_ATTRIBUTES = {
+    "event": ("kind", "event", "before", "after", "at", "status", "branches", "place", "lane", "x"),
+    "segment": ("kind", "branch", "point", "first", "last", "steps", "x", "lost", "place", "lane"),
+}
+_PASSING = (EventKind.CAPTURE, EventKind.READOUT_CROSSING, EventKind.NO_LEARNING_ZONE)
 
 
 def event_graph(
@@ -38,18 +48,29 @@ def event_graph(
     Returns
     -------
     networkx.DiGraph
-        Nodes `b3.1` (second segment of branch 3: `kind` "segment", `branch`, `point` "fixed_point" or "ghost",
-        `first`, `last`, `steps`, `x`, `lost`) and `e5` (`kind` "event", `event`, `before`, `after`, `at`, `status`,
-        `branches`, `place`). Edges with `relation`: `birth` (event → segment), `death` (segment → event),
-        `continuation` and `becomes-ghost` (segment → event → segment), `crosses` and `captures` (event → segment),
-        `explains` (event → loss drop, with `verdict` and `grade`). `flattened` says what GraphML holds of it.
+        With `first` and `last`, the steps of the first and the last checkpoint.
+
+        Nodes `b3.1` (second segment of branch 3): `kind` "segment", `branch`, `point` "fixed_point" or "ghost",
+        `first`, `last`, `steps`, `x`, `lost`. Nodes `e5`: `kind` "event", `event` (its kind), `before`, `after`, `at`,
+        `status`, `branches`, `x`; a loss drop also `drop` (the number of its verdict), `verdict`, `grade`,
+        `loss_before`, `loss_after`.
+
+        Layout in time: `place` is where a node lies along training, of a segment its middle, and `lane` how high: the
+        rank of its branch by mean x, the loss above all branches.
+
+        Edges with `relation`: `birth` (event → segment), `death` (segment → event), `continuation` and `becomes-ghost`
+        (segment → event → segment), `changes` (event → segment: the stability of a fixed point that goes on), `crosses`
+        and `captures` (event → segment), `explains` (event → loss drop, with `verdict` and `grade`). `flattened` says
+        what GraphML holds of it.
     """
-    graph = nx.DiGraph()
+    graph = nx.DiGraph(first=span[0], last=span[1])
+    lanes = _lanes(branches)
     for event in events:
-        graph.add_node(f"e{event.id}", **_event_attributes(event))
+        graph.add_node(f"e{event.id}", **_event_attributes(event, lanes))
     for branch in branches:
         for i in range(len(branch.segments)):
             _add_segment(graph, branch, i, events, structural, span)
+            graph.nodes[f"b{branch.id}.{i}"]["lane"] = lanes[branch.id]
     for event in events:
         _link_other(graph, branches, event)
     _link_drops(graph, events, verdicts)
@@ -59,11 +80,11 @@ def event_graph(
 def flattened(graph: Graph) -> Graph:
     """The same graph as GraphML can hold it: one type for each attribute, whatever the node.
 
-    `before`, `after`, `at`, `place`, `first` and `last` are floats; `x`, `steps` and `branches` are text, their numbers
-    separated by spaces; `branch` is an int, all others are text. Where a node has None, the attribute is
-    missing.
+    `before`, `after`, `at`, `place`, `first`, `last`, `loss_before` and `loss_after` are floats; `x`, `steps` and
+    `branches` are text, their numbers separated by spaces; `branch`, `lane` and `drop` are ints, all others are text.
+    Where a node has None, the attribute is missing.
     """
-    plain = nx.DiGraph()
+    plain = nx.DiGraph(**graph.graph)
     for node, attributes in graph.nodes(data=True):
         plain.add_node(node, **_plain(attributes))
     for first, second, attributes in graph.edges(data=True):
@@ -86,6 +107,64 @@ def from_node_link(data: dict[str, Any]) -> Graph:
     return nx.node_link_graph(data, directed=True, multigraph=False, edges="edges")
 
 
+def read_graph(path: str | PathLike[str]) -> Graph:
+    """The event graph of a folder of results, or of one of its files `graph.json` and `graph.graphml`.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    networkx.DiGraph
+        As `event_graph` made it, whatever the file; numbers that are not finite are None.
+
+    Raises
+    ------
+    DynaghostError
+        If there is no such file, or none with an event graph.
+    """
+    file = Path(path) / "graph.json" if Path(path).is_dir() else Path(path)
+    try:
+        read = _read_json if file.suffix == ".json" else _read_graphml
+        graph = read(file)
+        _check(graph)
+    except OSError as error:
+        raise DynaghostError(f"{file}: expected a readable graph, got {error.strerror or error}") from error
+    except (AttributeError, ValueError, TypeError, KeyError, SyntaxError, nx.NetworkXError) as error:
+        raise DynaghostError(f"{file}: expected an event graph of dynaghost, got something else ({error})") from error
+    return graph
+
+
+def _read_json(file: Path) -> Graph:
+    return from_node_link(json.loads(file.read_text(encoding="utf-8")))
+
+
+def _read_graphml(file: Path) -> Graph:
+    graph = nx.read_graphml(file)
+    graph.graph = {name: graph.graph[name] for name in ("first", "last") if name in graph.graph}
+    for data in graph.nodes.values():
+        data.update({name: _number(data["kind"], name, data.get(name)) for name in _ATTRIBUTES[data["kind"]]})
+    return graph
+
+
+def _number(kind: Any, name: str, value: Any) -> Any:
+    """The value that `_one_type` flattened."""
+    if name == "x" and kind == "event":
+        return None if value is None else float(value)
+    if name == "x":
+        return [float(word) for word in (value or "").split()]
+    return [int(word) for word in (value or "").split()] if name in _TEXTS else value
+
+
+def _check(graph: Graph) -> None:
+    for node, data in graph.nodes(data=True):
+        if any(name not in data for name in _ATTRIBUTES[data["kind"]]):
+            raise ValueError(f"node {node} lacks some of {', '.join(_ATTRIBUTES[data['kind']])}")
+    if "first" not in graph.graph or "last" not in graph.graph:
+        raise ValueError("no first and last step")
+
+
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
     return {key: _one_type(key, value) for key, value in attributes.items() if value is not None}
 
@@ -96,7 +175,16 @@ def _one_type(key: str, value: Any) -> Any:
     return float(value) if key in _FLOATS else value
 
 
-def _event_attributes(event: Event) -> dict[str, Any]:
+def _lanes(branches: Sequence[Branch]) -> dict[int, int]:
+    """Rank of each branch by its mean place; of those between two checkpoints only, which have none, the first ones."""
+    means = {}
+    for branch in branches:
+        x = [value for segment in branch.segments for value in segment.x]
+        means[branch.id] = sum(x) / len(x) if x else float("-inf")
+    return {branch: lane for lane, branch in enumerate(sorted(means, key=lambda b: (means[b], b)))}
+
+
+def _event_attributes(event: Event, lanes: dict[int, int]) -> dict[str, Any]:
     return {
         "kind": "event",
         "event": event.kind.value,
@@ -106,6 +194,7 @@ def _event_attributes(event: Event) -> dict[str, Any]:
         "status": event.status.value,
         "branches": list(event.branches),
         "place": event.before + (event.after - event.before) * (0.5 if event.at is None else event.at),
+        "lane": lanes[event.branches[0]] if event.branches and event.at is not None else len(lanes),
         "x": event.evidence.get("x"),
     }
 
@@ -134,6 +223,7 @@ def _add_segment(
         steps=list(segment.steps),
         x=list(segment.x),
         lost=segment.lost,
+        place=0.5 * (first + last),
     )
     if born and segment.born:
         graph.add_edge(f"e{born.id}", name, relation=segment.born[1].value)
@@ -142,24 +232,32 @@ def _add_segment(
 
 
 def _link_other(graph: Graph, branches: Sequence[Branch], event: Event) -> None:
-    relation = {EventKind.CAPTURE: "captures", EventKind.READOUT_CROSSING: "crosses"}.get(event.kind)
-    if relation is None:
+    """What an event does to segments that it neither begins nor ends."""
+    name, place = f"e{event.id}", graph.nodes[f"e{event.id}"]["place"]
+    if event.kind in _PASSING:
+        relation = "crosses" if event.kind is EventKind.READOUT_CROSSING else "captures"
+        graph.add_edge(name, _segment_at(graph, branches[event.branches[-1]], place), relation=relation)
         return
-    branch = event.branches[-1]
-    name = _segment_at(graph, branches[branch], graph.nodes[f"e{event.id}"]["place"])
-    graph.add_edge(f"e{event.id}", name, relation=relation)
+    linked = {graph.nodes[other]["branch"] for other in (*graph.predecessors(name), *graph.successors(name))}
+    for branch in event.branches:
+        if branch not in linked:
+            graph.add_edge(name, _segment_at(graph, branches[branch], place), relation="changes")
 
 
 def _segment_at(graph: Graph, branch: Branch, place: float) -> str:
-    names = [f"b{branch.id}.{i}" for i, s in enumerate(branch.segments) if s.kind is Kind.FIXED_POINT]
+    every = [f"b{branch.id}.{i}" for i in range(len(branch.segments))]
+    names = [name for name in every if graph.nodes[name]["point"] == Kind.FIXED_POINT] or every
     inside = [name for name in names if graph.nodes[name]["first"] <= place <= graph.nodes[name]["last"]]
     return (inside or names)[0]
 
 
 def _link_drops(graph: Graph, events: Sequence[Event], verdicts: Sequence[Verdict]) -> None:
     drops = [event for event in events if event.kind is EventKind.LOSS_DROP]
-    for drop, verdict in zip(drops, verdicts, strict=True):
-        graph.nodes[f"e{drop.id}"].update(verdict=verdict.verdict.value, grade=verdict.grade.value)
+    for number, (drop, verdict) in enumerate(zip(drops, verdicts, strict=True)):
+        losses = {"loss_before": verdict.loss_before, "loss_after": verdict.loss_after}
+        graph.nodes[f"e{drop.id}"].update(
+            drop=number, verdict=verdict.verdict.value, grade=verdict.grade.value, **losses
+        )
         for cause in verdict.events:
             labels = {"verdict": verdict.verdict.value, "grade": verdict.grade.value}
             graph.add_edge(f"e{cause}", f"e{drop.id}", relation="explains", **labels)

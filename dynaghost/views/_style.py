@@ -64,6 +64,7 @@ RELATIONS: dict[str, dict[str, Any]] = {
     "continuation": {"color": "black", "linestyle": "-."},
     "becomes-ghost": {"color": GREEN, "linestyle": "-."},
     "crosses": {"color": SKY, "linestyle": "-"},
+    "changes": {"color": RED, "linestyle": ":"},
     "captures": {"color": RED, "linestyle": (0, (5, 1, 1, 1))},
     "explains": {"color": PURPLE, "linestyle": "--"},
 }
