@@ -6,25 +6,18 @@ from typing import Any
 import numpy as np
 
 from dynaghost.errors import DynaghostError
-from dynaghost.training.cue_networks import (
-    CueFullRankNetwork,
-    CueLowRankNetwork,
-    cue_full_rank_of,
-    cue_low_rank_of,
-)
+from dynaghost.training.cue_networks import CueFullRankNetwork, CueLowRankNetwork
 from dynaghost.training.networks import RankOneNetwork, rank_one_of
-from dynaghost.training.readout_networks import FullRankNetwork, LowRankNetwork, full_rank_of, low_rank_of
+from dynaghost.training.readout_networks import FullRankNetwork, LowRankNetwork
 
 Network = RankOneNetwork | LowRankNetwork | FullRankNetwork | CueLowRankNetwork | CueFullRankNetwork
 """Any network that can be trained here."""
 
 # Names that tell a network from those below it in this table.
 _KINDS: tuple[tuple[set[str], Any], ...] = (
-    ({"m", "n", "b", "w_out", "b_out"}, low_rank_of),
+    (set(LowRankNetwork.names().values()), LowRankNetwork.of),
     ({"m", "n", "b"}, rank_one_of),
-    ({"W", "b", "w_out", "b_out"}, full_rank_of),
-    ({"S_l", "S_r", "W_in.weight", "W_in.bias", "W_out.weight", "W_out.bias"}, cue_low_rank_of),
-    ({"W_rec", "W_in.weight", "W_in.bias", "W_out.weight", "W_out.bias"}, cue_full_rank_of),
+    *((set(kind.names().values()), kind.of) for kind in (FullRankNetwork, CueLowRankNetwork, CueFullRankNetwork)),
 )
 
 

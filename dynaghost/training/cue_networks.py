@@ -7,6 +7,7 @@ output tanh(w·r + w₀).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,10 +15,13 @@ from dynaghost.errors import DynaghostError
 from dynaghost.training.arrays import FullRankArrays, LowRankArrays, padded_rows
 from dynaghost.training.checks import check_shapes, check_units
 from dynaghost.training.draws import Draws
+from dynaghost.training.named import NamedWeights
+
+_IN_FILES = {"W_in": "W_in.weight", "b": "W_in.bias", "w_out": "W_out.weight", "b_out": "W_out.bias"}
 
 
 @dataclass(frozen=True, slots=True)
-class CueLowRankNetwork:
+class CueLowRankNetwork(NamedWeights):
     """Rank K, read out from its projections r S_l.
 
     Attributes
@@ -43,6 +47,8 @@ class CueLowRankNetwork:
     ['S_l', 'S_r', 'W_in.weight', 'W_in.bias', 'W_out.weight', 'W_out.bias']
     """
 
+    IN_FILES: ClassVar[Mapping[str, str]] = _IN_FILES
+
     S_l: np.ndarray
     S_r: np.ndarray
     W_in: np.ndarray
@@ -54,17 +60,6 @@ class CueLowRankNetwork:
         units, rank = check_units(self.b, "W_in.bias"), np.shape(self.S_l)[-1]
         shapes = {"S_l": (units, rank), "S_r": (rank, units), "W_in.weight": (units, np.shape(self.W_in)[-1])}
         check_shapes(self.weights, {**shapes, "W_in.bias": (units,), "W_out.weight": (1, rank), "W_out.bias": (1,)})
-
-    @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """By the names in files."""
-        recurrent = {"S_l": self.S_l, "S_r": self.S_r, "W_in.weight": self.W_in, "W_in.bias": self.b}
-        return {**recurrent, "W_out.weight": self.w_out, "W_out.bias": self.b_out}
-
-    @property
-    def units(self) -> int:
-        """Number of neurons."""
-        return self.b.size
 
     @property
     def rank(self) -> int:
@@ -97,7 +92,7 @@ class CueLowRankNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class CueFullRankNetwork:
+class CueFullRankNetwork(NamedWeights):
     """Any W, read out from all rates.
 
     Attributes
@@ -123,6 +118,8 @@ class CueFullRankNetwork:
     ['W_rec', 'W_in.weight', 'W_in.bias', 'W_out.weight', 'W_out.bias']
     """
 
+    IN_FILES: ClassVar[Mapping[str, str]] = _IN_FILES
+
     W_rec: np.ndarray
     W_in: np.ndarray
     b: np.ndarray
@@ -133,17 +130,6 @@ class CueFullRankNetwork:
         units = check_units(self.b, "W_in.bias")
         shapes = {"W_rec": (units, units), "W_in.weight": (units, np.shape(self.W_in)[-1])}
         check_shapes(self.weights, {**shapes, "W_in.bias": (units,), "W_out.weight": (1, units), "W_out.bias": (1,)})
-
-    @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """By the names in files."""
-        recurrent = {"W_rec": self.W_rec, "W_in.weight": self.W_in, "W_in.bias": self.b}
-        return {**recurrent, "W_out.weight": self.w_out, "W_out.bias": self.b_out}
-
-    @property
-    def units(self) -> int:
-        """Number of neurons."""
-        return self.b.size
 
     @property
     def rank(self) -> int:
@@ -241,26 +227,3 @@ def _check(**sizes: int) -> None:
 def _linear(draws: Draws, fan_in: int, fan_out: int) -> list[np.ndarray]:
     """Weight and bias of a torch.nn.Linear before training."""
     return [draws.uniform(shape, 1 / math.sqrt(fan_in)) for shape in ((fan_out, fan_in), (fan_out,))]
-
-
-def cue_low_rank_of(weights: Mapping[str, np.ndarray]) -> CueLowRankNetwork:
-    """The network of some weights by name."""
-    return CueLowRankNetwork(
-        S_l=weights["S_l"],
-        S_r=weights["S_r"],
-        W_in=weights["W_in.weight"],
-        b=weights["W_in.bias"],
-        w_out=weights["W_out.weight"],
-        b_out=weights["W_out.bias"],
-    )
-
-
-def cue_full_rank_of(weights: Mapping[str, np.ndarray]) -> CueFullRankNetwork:
-    """The network of some weights by name."""
-    return CueFullRankNetwork(
-        W_rec=weights["W_rec"],
-        W_in=weights["W_in.weight"],
-        b=weights["W_in.bias"],
-        w_out=weights["W_out.weight"],
-        b_out=weights["W_out.bias"],
-    )

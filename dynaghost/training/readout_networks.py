@@ -1,7 +1,6 @@
 """Networks of the delayed-activation task whose readout is trained, ô = σ(w_out·x + b_out): of rank K, and full."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,11 @@ from dynaghost.errors import DynaghostError
 from dynaghost.training.arrays import FullRankArrays, LowRankArrays, padded_rows
 from dynaghost.training.checks import check_shapes, check_units
 from dynaghost.training.draws import Draws
+from dynaghost.training.named import NamedWeights
 
 
 @dataclass(frozen=True, slots=True)
-class LowRankNetwork:
+class LowRankNetwork(NamedWeights):
     """x ← (1 − Δ)x + Δ·tanh(m n x + b), ô = σ(w_out·x + b_out) (paper, eqs. 18 and 19, with its σ of figure S2).
 
     Attributes
@@ -46,16 +46,6 @@ class LowRankNetwork:
         check_shapes(self.weights, shapes)
 
     @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """By the names in files."""
-        return {"m": self.m, "n": self.n, "b": self.b, "w_out": self.w_out, "b_out": self.b_out}
-
-    @property
-    def units(self) -> int:
-        """Number of neurons."""
-        return self.b.size
-
-    @property
     def rank(self) -> int:
         """K."""
         return self.m.shape[1]
@@ -80,7 +70,7 @@ class LowRankNetwork:
 
 
 @dataclass(frozen=True, slots=True)
-class FullRankNetwork:
+class FullRankNetwork(NamedWeights):
     """x ← (1 − Δ)x + Δ·tanh(W x + b), ô = σ(w_out·x + b_out).
 
     Attributes
@@ -109,16 +99,6 @@ class FullRankNetwork:
     def __post_init__(self) -> None:
         units = check_units(self.b, "b")
         check_shapes(self.weights, {"W": (units, units), "b": (units,), "w_out": (units,), "b_out": (1,)})
-
-    @property
-    def weights(self) -> dict[str, np.ndarray]:
-        """By the names in files."""
-        return {"W": self.W, "b": self.b, "w_out": self.w_out, "b_out": self.b_out}
-
-    @property
-    def units(self) -> int:
-        """Number of neurons."""
-        return self.b.size
 
     @property
     def rank(self) -> int:
@@ -203,13 +183,3 @@ def _normal(shapes: list[tuple[int, ...]], units: int, seed: int) -> list[np.nda
         raise DynaghostError(f"units must be at least 1, got {units}")
     draws = Draws(seed)
     return [draws.normal(shape, divided_by=math.sqrt(units)) for shape in shapes]
-
-
-def low_rank_of(weights: Mapping[str, np.ndarray]) -> LowRankNetwork:
-    """The network of some weights by name."""
-    return LowRankNetwork(**{name: weights[name] for name in ("m", "n", "b", "w_out", "b_out")})
-
-
-def full_rank_of(weights: Mapping[str, np.ndarray]) -> FullRankNetwork:
-    """The network of some weights by name."""
-    return FullRankNetwork(**{name: weights[name] for name in ("W", "b", "w_out", "b_out")})
