@@ -28,7 +28,7 @@ ROOMS = {
     "database": "",
     "store": "",
     "export": "",
-    "views": "plot report text",
+    "views": "_style _axes flow training pairs lanes states plot report text",
     "analysis": "",
     "compat": "",
     "monitor": "",
@@ -41,13 +41,15 @@ STRANGERS = {("checkpoints", "slowpoints")} | {
     ("training", room) for room in ROOMS if room not in ("errors", "kernels")
 }
 
+PICTURES = " ".join(f"views/{name}.py" for name in ["_axes", "flow", "training", "pairs", "lanes", "states", "plot"])
+
 # A library, the only places that import it (a folder ends in a slash), and whether only inside functions.
 FENCES = {
     "numba": ("kernels/", False),
     "llvmlite": ("kernels/", False),
     "flint": ("slowpoints/certify.py slowpoints/balls.py", False),
     "networkx": ("trajectories/graph.py", False),
-    "matplotlib": ("views/plot.py views/states.py paper/", False),
+    "matplotlib": (f"{PICTURES} paper/", False),
     "click": ("cli/", False),
     "torch": ("training/ systems/module.py checkpoints/ monitor.py", True),
 }

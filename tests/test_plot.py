@@ -12,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import dynaghost as dg
 from dynaghost.analysis import analyze
 from dynaghost.checkpoints.run import load_run
 from dynaghost.errors import DynaghostError
@@ -335,3 +336,51 @@ def test_plotting_needs_neither_a_display_nor_pyplot():
         [sys.executable, "-W", "error", "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=True
     )
     assert run.stdout == "False\n"
+
+
+def test_one_system_is_drawn_with_its_points_on_the_curve():
+    system = dg.RankOneRNN([1.5], [1.0], [0.1], leak=0.5).latent()
+    points = dg.find_slow_points(system)
+    ax = plot.flow(system, points, window=(-2, 2))
+    assert {name: count for name, count in labels(ax).items() if not name.startswith("_")} == roles(points)
+    assert (ax.get_xlim(), ax.get_xlabel(), ax.get_ylabel()) == ((-2, 2), "κ", "f(κ) (1/τ)")
+    curve = max(ax.lines, key=lambda line: len(line.get_xdata()))
+    x = curve.get_xdata()
+    np.testing.assert_allclose(curve.get_ydata(), -x + np.tanh(1.5 * x + 0.1), atol=1e-14)
+    (ghost,) = (
+        line
+        for line in plot.flow(dg.SaddleNode(0.04), dg.find_slow_points(dg.SaddleNode(0.04))).lines
+        if line.get_label() == GHOST
+    )
+    assert (ghost.get_xdata()[0], ghost.get_ydata()[0]) == (0, 0.04)
+    with pytest.raises(DynaghostError, match="expected one dimension, got 2"):
+        plot.flow(dg.LeakyRNN(np.eye(2), np.zeros(2)), points)
+    with pytest.raises(DynaghostError, match=r"window: .* got \(1, 0\)"):
+        plot.flow(system, points, window=(1, 0))
+
+
+def test_the_loss_alone_shows_what_its_panel_shows(findings):
+    alone, panel = plot.loss(findings), plot.branches(findings)[1]
+    assert (texts(alone), len(alone.patches)) == (texts(panel), len(panel.patches))
+    assert all(
+        np.array_equal(a.get_xydata(), b.get_xydata(), equal_nan=True)
+        for a, b in zip(alone.lines, panel.lines, strict=False)
+    )
+    with pytest.raises(DynaghostError, match="expected losses"):
+        plot.loss(three())
+
+
+def test_every_passage_time_is_drawn_beside_the_delay():
+    findings = analyze(load_run(DATA / "fig3a_ghost"))
+    ax = plot.passage_times(findings)
+    drawn = {(x, y) for line in ax.lines if line.get_label().startswith("ghost") for x, y in line.get_xydata()}
+    rows = {(row["step"], row["passage_time"]) for row in findings.rows() if row["kind"] == "ghost"}
+    assert rows
+    assert rows <= drawn
+    assert [line.get_ydata()[0] for line in ax.lines if line.get_label() == "the task's delay"] == [10.0]
+    with pytest.raises(DynaghostError, match="expected a ghost"):
+        plot.passage_times(AWKWARD["no coupling"]())
+
+
+def test_pictures_show_themselves_in_a_notebook(findings):
+    assert plot.loss(findings).figure._repr_png_().startswith(b"\x89PNG")

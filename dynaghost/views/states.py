@@ -13,6 +13,7 @@ from matplotlib.patches import Circle
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, System, Time, finite
+from dynaghost.views import _axes as shared
 from dynaghost.views import _layout as layout
 from dynaghost.views import _style as style
 
@@ -58,7 +59,7 @@ def slow_points(points: SlowPoints, *, visited: Array | None = None, ax: Axes | 
     paths = None if visited is None else finite("visited", visited, ndim=3)
     centre, components, shares = principal(points, paths)
     with rc_context(style.STYLE):
-        ax = _own_axes() if ax is None else ax
+        ax = shared.own_axes() if ax is None else ax
         for path in () if paths is None else paths:
             flat = (path - centre) @ components.T
             ax.plot(*flat.T, color=style.GREY, linewidth=0.7, alpha=0.6, label="trial", zorder=1)
@@ -73,8 +74,8 @@ def slow_points(points: SlowPoints, *, visited: Array | None = None, ax: Axes | 
             )
         _draw_points(ax, points.points, centre, components)
         ax.set(xlabel=_component(1, shares[0]), ylabel=_component(2, shares[1]))
-        _legend(ax)
-        _finish(ax)
+        shared.legend_above(ax)
+        shared.finish(ax)
     return ax
 
 
@@ -132,7 +133,7 @@ def eigenvalues(points: SlowPoints, *, ax: Axes | None = None) -> Axes:
         raise DynaghostError("points: expected a fixed point, whose eigenvalues to draw, got none")
     is_map = points.fixed_points[0].time is Time.MAP
     with rc_context(style.STYLE):
-        ax = _own_axes() if ax is None else ax
+        ax = shared.own_axes() if ax is None else ax
         if is_map:
             ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor=style.GREY, linewidth=0.8, label="unit circle"))
             ax.set_aspect("equal", "datalim")
@@ -144,8 +145,8 @@ def eigenvalues(points: SlowPoints, *, ax: Axes | None = None) -> Axes:
             ax.plot(values.real, values.imag, linestyle="none", label=f"of {_article(role.value)}", **_small(role))
         what, unit = ("multiplier", "1/iteration") if is_map else ("eigenvalue", "1/τ")
         ax.set(xlabel=f"Re {what} ({unit})", ylabel=f"Im {what} ({unit})")
-        _legend(ax)
-        _finish(ax)
+        shared.legend_above(ax)
+        shared.finish(ax)
     return ax
 
 
@@ -196,7 +197,7 @@ def phase_portrait(
     f, speed = system.f(grid), system.speed(grid)
     letter = "κ" if points.coordinates == "latent" else "x"
     with rc_context(style.STYLE):
-        ax = _own_axes() if ax is None else ax
+        ax = shared.own_axes() if ax is None else ax
         _draw_speed(ax, first, second, speed)
         ax.streamplot(first, second, f[..., 0], f[..., 1], color="white", density=0.8, linewidth=0.5, arrowsize=0.6)
         for k, line in enumerate(("-", "--")):
@@ -206,8 +207,8 @@ def phase_portrait(
             ax.plot(*path.T, color=style.RED, linewidth=0.9, label="trial", zorder=4)
         _draw_points(ax, points.points, np.zeros(2), np.eye(2))
         ax.set(xlabel=f"{letter}₁", ylabel=f"{letter}₂", xlim=(left, right), ylim=(bottom, top))
-        _legend(ax)
-        _finish(ax)
+        shared.legend_above(ax)
+        shared.finish(ax)
     return ax
 
 
@@ -264,19 +265,3 @@ def _around(points: SlowPoints, paths: Sequence[Array]) -> tuple[tuple[float, fl
 
 def _component(number: int, share: float) -> str:
     return f"PC {number} ({share:.0%} of the variance)".replace("%", " %")
-
-
-def _own_axes() -> Axes:
-    return Figure(figsize=(0.62 * style.WIDTH, 0.58 * style.WIDTH), dpi=style.DPI, layout="constrained").subplots()
-
-
-def _legend(ax: Axes) -> None:
-    """One entry a label, above the axes, where it hides nothing."""
-    found = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    if found:
-        ax.legend(found.values(), found.keys(), loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-
-
-def _finish(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=7, width=0.6)
