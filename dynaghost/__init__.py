@@ -38,6 +38,12 @@ _HOMES = {
     "DropRule": "trajectories.drops",
     "Event": "trajectories.events",
     "Verdict": "trajectories.verdict",
+    "explaining": "trajectories.queries",
+    "life_of": "trajectories.queries",
+    "ghosts_from": "trajectories.queries",
+    "events_between": "trajectories.queries",
+    "compare": "trajectories.compare",
+    "read_graph": "trajectories.graph",
     "DynaghostError": "errors",
     "CheckpointError": "errors",
     "StoreError": "errors",
@@ -68,8 +74,14 @@ if TYPE_CHECKING:
     from dynaghost.systems.recurrent import LeakyRNN as LeakyRNN
     from dynaghost.systems.toy import SaddleNode as SaddleNode
     from dynaghost.systems.trials import Trials as Trials
+    from dynaghost.trajectories.compare import compare as compare
     from dynaghost.trajectories.drops import DropRule as DropRule
     from dynaghost.trajectories.events import Event as Event
+    from dynaghost.trajectories.graph import read_graph as read_graph
+    from dynaghost.trajectories.queries import events_between as events_between
+    from dynaghost.trajectories.queries import explaining as explaining
+    from dynaghost.trajectories.queries import ghosts_from as ghosts_from
+    from dynaghost.trajectories.queries import life_of as life_of
     from dynaghost.trajectories.trial import Trial as Trial
     from dynaghost.trajectories.verdict import Verdict as Verdict
     from dynaghost.views import plot as plot

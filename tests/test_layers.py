@@ -21,7 +21,8 @@ ROOMS = {
     "systems": "base activation toy low_rank recurrent gated module trials",
     "slowpoints": "records certify complexified stability line_search scalar complete search find",
     "checkpoints": "formats run recognize",
-    "trajectories": "homotopy turns branches trial pairs symmetry drops course events verdict graph findings",
+    "trajectories": "homotopy turns branches trial pairs symmetry drops course events verdict graph findings "
+    "queries compare",
     "codec": "",
     "summary": "",
     "tables": "",
