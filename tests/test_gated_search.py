@@ -9,6 +9,7 @@ import dynaghost as dg
 from dynaghost.slowpoints.catalogue import Catalogue, conclude
 from dynaghost.slowpoints.forms import rests
 from dynaghost.slowpoints.pointwise import degenerate_point
+from dynaghost.slowpoints.search import hunt
 from dynaghost.systems.base import System
 
 
@@ -124,7 +125,7 @@ def by_scipy(system, starts):
 @pytest.mark.parametrize(("units", "layers", "gain", "seed"), [(4, 1, 5.0, 0), (8, 1, 4.0, 2), (2, 2, 6.0, 4)])
 def test_lists_every_root_that_scipy_finds_and_proves_each(kind, units, layers, gain, seed):
     system = network(kind, units, seed, gain=gain, layers=layers)
-    points = dg.find_slow_points(system, seed=seed)
+    points = hunt(system, seed=seed)
     listed = np.array([point.x for point in points.fixed_points])
     rng = np.random.default_rng(seed)
     lower, upper = system.fixed_point_box()

@@ -64,8 +64,8 @@ def find_slow_points(
 
 def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: int, budget: int | None) -> SlowPoints:
     # Late: compiled loops that one dimension needs not.
-    from dynaghost.slowpoints import complete, piecewise
-    from dynaghost.slowpoints.proved import find_proved
+    from dynaghost.slowpoints import complete, complete_gated, piecewise
+    from dynaghost.slowpoints.proved import find_gated, find_proved
     from dynaghost.slowpoints.search import hunt, search
     from dynaghost.slowpoints.starts import checked_starts
 
@@ -75,6 +75,8 @@ def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: in
         return search(system, checked_starts(system, starts, seed), seed=seed, budget=budget)
     if complete.serves(system):
         return find_proved(system, seed=seed, budget=complete.BUDGET if budget is None else budget)
+    if complete_gated.serves(system):
+        return find_gated(system, seed=seed, budget=budget)  # type: ignore[arg-type]
     return hunt(system, seed=seed, budget=budget)
 
 

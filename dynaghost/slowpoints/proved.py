@@ -5,15 +5,16 @@ from typing import TypeGuard
 
 import numpy as np
 
-from dynaghost.slowpoints import all_ghosts, complete
+from dynaghost.slowpoints import all_ghosts, complete, complete_gated
 from dynaghost.slowpoints.catalogue import Catalogue, conclude
 from dynaghost.slowpoints.newton import descend
 from dynaghost.slowpoints.newton_kantorovich import RootProof, prove_root
 from dynaghost.slowpoints.pointwise import degenerate_point, ghost
 from dynaghost.slowpoints.records import FixedPoint, SlowPoints, Status, Unresolved
-from dynaghost.slowpoints.search import ghost_phase, hunt_into, newton_phase
+from dynaghost.slowpoints.search import ghost_phase, hunt, hunt_into, newton_phase
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
+from dynaghost.systems.gated import Gated
 from dynaghost.systems.low_rank import LatentCircuit
 
 _STARTS, _MOST_RANK = 128, 3
@@ -42,7 +43,54 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     >>> len(points.fixed_points), points.complete, points.ghosts_complete, points.index_sum
     (3, True, False, 1)
     """
-    found = complete.find_all(system, budget=budget)
+    return with_ghosts(system, complete.find_all(system, budget=budget), seed=seed, budget=budget)
+
+
+def find_gated(system: Gated, *, seed: int = 0, budget: int | None = None) -> SlowPoints:
+    """All fixed points of a small gated network, proved if the boxes suffice; else what `search.hunt` finds.
+
+    Parameters
+    ----------
+    system : Gated
+        Which `complete_gated.serves`.
+    seed : int
+    budget : int, optional
+        Most boxes, where they are fewer than by default; and of `hunt`.
+
+    Returns
+    -------
+    SlowPoints
+
+    Examples
+    --------
+    >>> from dynaghost.systems import GRU
+    >>> points = find_gated(GRU([[0.0], [0.0], [5.0]]))
+    >>> len(points.fixed_points), points.complete, points.index_sum
+    (3, True, 1)
+    """
+    boxes = complete_gated.budget_of(system)
+    boxes = boxes if budget is None else min(budget, boxes)
+    found = complete_gated.find_all(system, budget=boxes)
+    if not found.complete:
+        return hunt(system, seed=seed, budget=budget)
+    return with_ghosts(system, found, seed=seed, budget=boxes)
+
+
+def with_ghosts(system: System, found: complete.Found, *, seed: int, budget: int) -> SlowPoints:
+    """The records of the fixed points that a complete search found, and the ghosts.
+
+    Parameters
+    ----------
+    system : System
+    found : complete.Found
+    seed : int
+    budget : int
+        Most boxes of the search for all ghosts.
+
+    Returns
+    -------
+    SlowPoints
+    """
     catalogue = Catalogue(system)
     for k, x in enumerate(found.roots):
         catalogue.roots.append(x)
