@@ -9,8 +9,10 @@ import time
 
 import numpy as np
 
+from dynaghost.slowpoints import complete_gated
 from dynaghost.slowpoints.complete import Found, find_all
 from dynaghost.systems.base import System
+from dynaghost.systems.gated import GRU, LSTM, Gated
 from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.systems.recurrent import LeakyRNN
 
@@ -30,12 +32,18 @@ def circuit(rank: int, gain: float, seed: int, units: int = 100) -> System:
     return LowRankRNN(m, n, 0.2 * rng.normal(size=units)).latent()
 
 
+def gated(kind: type[Gated], units: int, gain: float, seed: int) -> Gated:
+    """Recurrent weights gain·N(0, 1)/√units for every gate, biases 0.3·N(0, 1)."""
+    rng, rows = np.random.default_rng(seed), kind.kind.gates * units
+    return kind(gain * rng.normal(size=(rows, units)) / math.sqrt(units), bias_hh=0.3 * rng.normal(size=rows))
+
+
 def timed(system: System, repeats: int = 3) -> tuple[Found, float]:
     """The search and its best time in seconds."""
     best = math.inf
     for _ in range(repeats):
         start = time.perf_counter()
-        found = find_all(system, budget=5_000_000)
+        found = (complete_gated.find_all if isinstance(system, Gated) else find_all)(system, budget=5_000_000)
         best = min(best, time.perf_counter() - start)
         if best > 1:
             break
@@ -69,6 +77,9 @@ def main() -> None:
     row("16 units, gain 2.5", [network(16, 2.5, k, biased=k % 2 == 0) for k in range(6)], 7.0)
     for rank, bar, count in ((2, 0.002, 12), (3, 0.04, 8), (4, 0.4, 4)):
         row(f"rank {rank}, 100 units, gain 1.3-3", [circuit(rank, g, 1) for g in np.linspace(1.3, 3, count)], bar)
+    for kind, units, bar in ((GRU, 4, 0.5), (GRU, 6, 5.0), (LSTM, 3, 0.5), (LSTM, 5, 5.0)):
+        family = [gated(kind, units, gain, k) for k, gain in enumerate((1.0, 2.0, 3.0, 4.0, 5.0, 5.0))]
+        row(f"{kind.__name__} of {units} units, gain 1-5", family, bar)
     if "--long" in sys.argv:
         row("rank 5, 100 units, gain 1.5", [circuit(5, 1.5, k) for k in range(2)], 6.0)
         row("rank 6, 100 units, gain 1.5", [circuit(6, 1.5, k) for k in range(1)], 38.0)
