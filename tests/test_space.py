@@ -110,6 +110,23 @@ def test_points_that_a_search_missed_are_added_where_they_are_reached_and_change
     assert lost == ["not listed at 1", "not listed at 4"]
 
 
+def test_a_point_that_one_checkpoint_alone_lists_is_added_all_along_the_run():
+    values = np.linspace(-1.0, -0.1, 12)
+    systems, points = run(FOLD, values, dim=3)
+    poorer = [one if e == 5 else replace(one, fixed_points=one.fixed_points[:1]) for e, one in enumerate(points)]
+    found = follow_run(systems, poorer)
+    assert found.added == 11
+    assert [len(one.fixed_points) for one in found.points] == 12 * [2]
+    tracks = track_space(range(12), found)
+    assert [len(segment.steps) for branch in tracks.branches for segment in branch.segments] == [12, 12]
+    # The index sum of a list grows by the proved sign of what is added.
+    line = [LeakyRNN([[w]], [0.0], time="flow") for w in (1.5, 1.6, 1.7)]
+    whole = [find_slow_points(system) for system in line]
+    cut = [replace(one, fixed_points=one.fixed_points[:2], index_sum=0, complete=False) for one in whole]
+    again = follow_run(line, [cut[0], cut[1], replace(whole[2], complete=False)]).points
+    assert [(len(one.fixed_points), one.index_sum) for one in again] == 3 * [(3, 1)]
+
+
 def test_links_told_before_or_by_several_workers_give_the_same_tracks():
     systems, points = run(HYSTERESIS, np.linspace(-1, 1.1, 9), dim=6, ghosts=hysteresis_ghosts)
     first = follow_run(systems, points)

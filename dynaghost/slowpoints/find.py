@@ -62,6 +62,60 @@ def find_slow_points(
     return replace(found, coordinates="state" if reduced is system else "latent")
 
 
+def find_near(
+    system: System,
+    known: SlowPoints,
+    *,
+    starts: ArrayLike | int | None = None,
+    seed: int = 0,
+    turn: int = 0,
+    budget: int | None = None,
+) -> SlowPoints:
+    """As `find_slow_points`, for a system close to one whose slow points are known.
+
+    Where a search proves its list complete, or the caller gives the starts, it runs as ever. Elsewhere the known points
+    are found again, and an eighth of the work looks for others; all of it where something has changed.
+
+    Parameters
+    ----------
+    system : System
+    known : SlowPoints
+        Of a system of the same kind and size.
+    starts, seed, budget
+        As for `find_slow_points`.
+    turn : int
+        Another number, not below 0, makes other random starts of the same seed.
+
+    Raises
+    ------
+    DynaghostError
+        If an argument is not what it should be.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> first, second = (LeakyRNN(gain * np.eye(40), np.zeros(40)) for gain in (0.8, 0.9))
+    >>> points = find_near(second, find_slow_points(first))
+    >>> len(points.fixed_points), points.cost.carried
+    (1, True)
+    """
+    if starts is not None or not _hunted(system):
+        return find_slow_points(system, starts=starts, seed=seed, budget=budget)
+    from dynaghost.slowpoints.near import hunt_near  # late, as below
+
+    _check_budget(budget)
+    return hunt_near(system, known, seed=seed, turn=turn, budget=budget)
+
+
+def _hunted(system: System) -> bool:
+    """Whether `hunt` is the search for this system."""
+    if not isinstance(system, System) or isinstance(system, LowRankRNN | ScalarSystem):
+        return False
+    from dynaghost.slowpoints import complete, piecewise
+
+    return not (piecewise.serves(system) or complete.serves(system))
+
+
 def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: int, budget: int | None) -> SlowPoints:
     # Late: compiled loops that one dimension needs not.
     from dynaghost.slowpoints import complete, complete_gated, piecewise

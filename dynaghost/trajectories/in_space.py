@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dynaghost.errors import DynaghostError, counted
-from dynaghost.slowpoints.find import find_slow_points
+from dynaghost.slowpoints.find import find_near, find_slow_points
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import LowRankRNN
@@ -66,12 +66,16 @@ def compute(steps: tuple[int, ...], networks: Sequence[System], search: Search) 
     """
     circuits = [reduced(network) for network in networks]
     _check_alike(steps, circuits)
-    points = [_points(network, search) for network in networks[:BATCH]]
+    points: list[SlowPoints] = []
+    for step, network in zip(steps[:BATCH], networks[:BATCH], strict=True):
+        points.append(_points(network, search, step, points[-1] if points else None))
     return Batch(steps[:BATCH], tuple(points), ())
 
 
-def _points(network: System, search: Search) -> SlowPoints:
-    return find_slow_points(network, starts=search.starts, seed=search.seed, budget=search.budget)
+def _points(network: System, search: Search, step: int, known: SlowPoints | None) -> SlowPoints:
+    """Of a checkpoint, near those of the one before it in the batch."""
+    options: dict[str, Any] = {"starts": search.starts, "seed": search.seed, "budget": search.budget}
+    return find_slow_points(network, **options) if known is None else find_near(network, known, turn=step, **options)
 
 
 def _check_alike(steps: Sequence[int], circuits: Sequence[System]) -> None:

@@ -1,18 +1,18 @@
 """A whole run of any dimension: stations, what was followed between them, and points that only following found."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dynaghost.slowpoints.pointwise import fixed_point, ghost, looks_like_root, polished, proof_of_root
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
-from dynaghost.trajectories.stops import Stop, stops_of
+from dynaghost.trajectories.stops import Stop, stops_at
 from dynaghost.trajectories.story import Story, tell
 
 Pair = tuple[Stop, Stop]
+Link = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ def follow_run(
     *,
     stories: Sequence[Story] | None = None,
     attempts: int = 4,
-    rounds: int = 3,
+    rounds: int = 6,
     apply: Callable[[Callable[[Pair], Story], Iterable[Pair]], Iterable[Story]] = map,
 ) -> Followed:
     """Follow every slow point of every checkpoint to its neighbours.
 
     A fixed point or ghost that is reached at a checkpoint and not listed there is added, with what is proved about it,
-    and followed on.
+    and followed on, forwards and backwards through the run.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def follow_run(
     attempts : int
         How often a point is followed at most, each time with shorter steps.
     rounds : int
-        How often points are added at most; 0 keeps the lists as they are.
+        Passes through the run, there and back in turns, in which points are added; 0 keeps the lists as they are.
     apply : callable
         Like `map`, for following links in parallel.
 
@@ -67,23 +67,17 @@ def follow_run(
     -------
     Followed
     """
-    listed, added = list(points), 0
-    known = {(3 * e, 3 * e + 3): story for e, story in enumerate(stories or ())}
-    for round_ in range(rounds + 1):
-        stops = stops_of(systems, listed)
-        pairs = list(pairwise(stops))
-        missing = [pair for pair in pairs if _key(pair) not in known]
-        found = apply(_Teller(attempts), missing)
-        known.update({_key(pair): story for pair, story in zip(missing, found, strict=True)})
-        told = [known[_key(pair)] for pair in pairs]
-        changed = {} if round_ == rounds else _supplemented(stops, told)
-        if not changed:
+    run = _Run(list(systems), list(points), _Teller(attempts))
+    run.told = {(e, e + 1): (_version(run, (e, e + 1)), story) for e, story in enumerate(stories or ())}
+    missing = [link for link in run.links() if run.stale(link)]
+    for link, story in zip(missing, apply(run.teller, [run.pair(link) for link in missing]), strict=True):
+        run.told[link] = (_version(run, link), story)
+    for round_ in range(rounds):
+        if not _pass_through(run, backwards=bool(round_ % 2)):
             break
-        for e, more in changed.items():
-            added += len(more.points) - len(listed[e].points)
-            listed[e] = more
-        known = {_key(pair): known[_key(pair)] for pair in pairs if not changed.keys() & _checkpoints(pair)}
-    return Followed(tuple(listed), tuple(stops), tuple(told), added)
+    links = run.links()
+    stops = [run.pair(link)[0] for link in links] + ([run.pair(links[-1])[1]] if links else run.stops(0))
+    return Followed(tuple(run.points), tuple(stops), tuple(run.story(link) for link in links), run.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +91,96 @@ class _Teller:
         return tell((first.system, second.system), (first.points, second.points), attempts=self.attempts)
 
 
-def _key(pair: Pair) -> tuple[int, int]:
-    return 3 * pair[0].checkpoint + pair[0].side, 3 * pair[1].checkpoint + pair[1].side
+@dataclass(slots=True)
+class _Run:
+    """Lists of points that grow, and what was told between them.
+
+    A link is (e, e + 1), from a checkpoint to the next, or (e, e), from before to after one right at a bifurcation.
+    """
+
+    systems: list[System]
+    points: list[SlowPoints]
+    teller: _Teller
+    told: dict[Link, tuple[tuple[int, int], Story]] = field(default_factory=dict)
+    stations: dict[int, tuple[int, list[Stop]]] = field(default_factory=dict)
+    added: int = 0
+
+    def stops(self, e: int) -> list[Stop]:
+        """The one or two stations of a checkpoint."""
+        version = len(self.points[e].points)
+        if self.stations.get(e, (-1, []))[0] != version:
+            self.stations[e] = version, stops_at(self.systems, self.points, e)
+        return self.stations[e][1]
+
+    def links(self) -> list[Link]:
+        """In the order of training."""
+        within = [(e, e) for e in range(len(self.points)) if len(self.stops(e)) == 2]
+        return sorted(within + [(e, e + 1) for e in range(len(self.points) - 1)])
+
+    def pair(self, link: Link) -> Pair:
+        """The stations that a link joins."""
+        first, second = link
+        return (
+            (self.stops(first)[0], self.stops(first)[1])
+            if first == second
+            else (self.stops(first)[-1], self.stops(second)[0])
+        )
+
+    def stale(self, link: Link) -> bool:
+        """Whether a link is not told, or the lists have grown since."""
+        return link not in self.told or self.told[link][0] != _version(self, link)
+
+    def story(self, link: Link) -> Story:
+        """What lies on a link, told anew if it is stale."""
+        if self.stale(link):
+            self.told[link] = (_version(self, link), self.teller(self.pair(link)))
+        return self.told[link][1]
 
 
-def _checkpoints(pair: Pair) -> set[int]:
-    return {stop.checkpoint for stop in pair}
+def _version(run: _Run, link: Link) -> tuple[int, int]:
+    """Lists only grow: their lengths tell them apart."""
+    return len(run.points[link[0]].points), len(run.points[link[1]].points)
 
 
-def _supplemented(stops: Sequence[Stop], stories: Sequence[Story]) -> dict[int, SlowPoints]:
-    """Checkpoints at which something was reached that is not listed → their points with it."""
-    changed: dict[int, SlowPoints] = {}
-    for pair, story in zip(pairwise(stops), stories, strict=True):
-        for side, stop in enumerate(pair):
-            if stop.side:
-                continue
-            now = changed.get(stop.checkpoint, stop.points)
-            more = _with_roots(stop.system, now, [x for at, x in story.unlisted if at == side])
-            more = _with_ghosts(stop.system, more, [x for at, x in story.unlisted_ghosts if at == side])
-            if len(more.points) > len(now.points):
-                changed[stop.checkpoint] = more
-    return changed
+def _pass_through(run: _Run, *, backwards: bool) -> bool:
+    """Tell every stale link, and add what is reached; whether something was added."""
+    before = run.added
+    for link in reversed(run.links()) if backwards else run.links():
+        while _supplement(run, link):
+            pass
+    return run.added > before
+
+
+def _supplement(run: _Run, link: Link) -> bool:
+    """Add what a link reaches at its checkpoints and is not listed there; whether there was something."""
+    before, story = run.added, run.story(link)
+    for side, stop in enumerate(run.pair(link)):
+        if stop.side:
+            continue
+        e, now = stop.checkpoint, run.points[stop.checkpoint]
+        more = _with_roots(stop.system, now, [x for at, x in story.unlisted if at == side])
+        more = _with_ghosts(stop.system, more, [x for at, x in story.unlisted_ghosts if at == side])
+        run.points[e] = more
+        run.added += len(more.points) - len(now.points)
+    return run.added > before
 
 
 def _with_roots(system: System, points: SlowPoints, states: Sequence[Array]) -> SlowPoints:
     if points.complete:
         return points
-    records = list(points.fixed_points)
+    records, index_sum = list(points.fixed_points), points.index_sum
     for x in states:
         root = polished(system, x)
         proof = proof_of_root(system, root)
         sure = proof.proved or looks_like_root(system, root)
         if sure and not any(_same(root, listed.x) for listed in records):
             records.append(fixed_point(system, root, proof))
-    # The sum over a longer list is another one.
-    index_sum = points.index_sum if len(records) == len(points.fixed_points) else None
-    return replace(points, fixed_points=tuple(records), index_sum=index_sum)
+            index_sum = None if index_sum is None or not proof.index else index_sum + proof.index
+    coverage = points.coverage
+    if coverage is not None:
+        new = len(records) - len(points.fixed_points)
+        coverage = replace(coverage, hits=coverage.hits + (0,) * new)
+    return replace(points, fixed_points=tuple(records), index_sum=index_sum, coverage=coverage)
 
 
 def _with_ghosts(system: System, points: SlowPoints, states: Sequence[Array]) -> SlowPoints:
@@ -143,7 +191,11 @@ def _with_ghosts(system: System, points: SlowPoints, states: Sequence[Array]) ->
         record = ghost(system, x)
         if record is not None and not any(_same(record.x, other.x) for other in records):
             records.append(record)
-    return replace(points, ghosts=tuple(records))
+    coverage = points.coverage
+    if coverage is not None:
+        new = len(records) - len(points.ghosts)
+        coverage = replace(coverage, ghost_hits=coverage.ghost_hits + (0,) * new)
+    return replace(points, ghosts=tuple(records), coverage=coverage)
 
 
 def _same(x: Array, y: Array) -> bool:

@@ -4,7 +4,7 @@ At a checkpoint where a fixed point is degenerate nothing can be followed from o
 it and begin shortly after it, at networks in which the points near it are simple, and a very short line joins the two.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,29 +42,29 @@ class Stop:
     side: int = 0
 
 
-def stops_of(systems: Sequence[System], points: Sequence[SlowPoints]) -> list[Stop]:
-    """The stations of a run.
+def stops_at(systems: Sequence[System], points: Sequence[SlowPoints], e: int) -> list[Stop]:
+    """The stations of a checkpoint of a run.
 
     Parameters
     ----------
     systems, points : sequences
         One a checkpoint.
+    e : int
+        Which one.
 
     Returns
     -------
     list of Stop
+        One, or those before and after it where one of its points is critical.
     """
-    return [stop for e in range(len(systems)) for stop in _stops(systems, points, e)]
-
-
-def _stops(systems: Sequence[System], points: Sequence[SlowPoints], e: int) -> Iterator[Stop]:
     if len(systems) == 1 or not any(critical(point) for point in points[e].fixed_points):
-        yield Stop(systems[e], points[e], e)
-        return
+        return [Stop(systems[e], points[e], e)]
+    stops = []
     for side in (-1, 1):
         if 0 <= e + side < len(systems):
             system = Line(systems[e], systems[e + side]).at(ASIDE)
-            yield Stop(system, beside(system, points[e]), e, side)
+            stops.append(Stop(system, beside(system, points[e]), e, side))
+    return stops
 
 
 def critical(point: FixedPoint) -> bool:

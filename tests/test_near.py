@@ -1,0 +1,65 @@
+"""Searches that begin where points were known: what they keep, when they go on, and how many random starts they try."""
+
+import numpy as np
+import pytest
+
+from dynaghost.slowpoints.find import find_near, find_slow_points
+from dynaghost.systems import LeakyRNN
+
+UNITS = 40
+RNG = np.random.default_rng(5)
+NOISE = RNG.normal(size=(UNITS, UNITS)) / UNITS**0.5
+B = 0.05 * RNG.normal(size=UNITS)
+
+
+def network(gain):
+    """Two stored patterns in noise: from one fixed point to nine."""
+    stored = np.sign(np.random.default_rng(6).normal(size=(2, UNITS)))
+    return LeakyRNN(gain * stored.T @ stored / UNITS + 0.1 * NOISE, B, time="flow")
+
+
+def places(points):
+    return np.array([point.x for point in points.fixed_points])
+
+
+def test_known_points_are_found_again_for_a_share_of_the_work():
+    first = find_slow_points(network(1.5))
+    whole, near = find_slow_points(network(1.52)), find_near(network(1.52), first, turn=3)
+    assert len(near.fixed_points) == len(whole.fixed_points) == 9
+    assert near.index_sum == 1
+    assert near.cost.carried
+    assert near.cost.evaluations < 0.4 * whole.cost.evaluations
+    assert all(point.certificate == "exists_unique" for point in near.fixed_points)
+    np.testing.assert_allclose(places(near), places(whole), atol=1e-9)
+    # Only random starts and lines count as hits: the small search has few.
+    assert sum(near.coverage.hits) <= near.coverage.starts + 9 * near.coverage.lines < 200
+
+
+@pytest.mark.parametrize(("before", "after", "count"), [(1.05, 1.5, 9), (1.5, 1.05, 1)])
+def test_where_points_are_lost_or_new_the_search_goes_on_as_if_nothing_had_been_known(before, after, count):
+    near = find_near(network(after), find_slow_points(network(before)))
+    assert len(near.fixed_points) == count == len(find_slow_points(network(after)).fixed_points)
+    assert not near.cost.carried
+
+
+def test_a_pair_that_died_is_looked_for_as_a_ghost():
+    # x ← tanh(1.5x + b) has its fold at b = 0.2075; 39 units that contract make it no small network.
+    systems = [LeakyRNN(np.diag([1.5] + [0.3] * 39), np.append(b, np.zeros(39)), time="flow") for b in (0.2, 0.215)]
+    near = find_near(systems[1], find_slow_points(systems[0]))
+    assert [len(near.fixed_points), len(near.ghosts)] == [1, 1]
+
+
+def test_the_seed_and_the_turn_make_the_random_starts():
+    known = find_slow_points(network(1.5))
+    first, again, other = (find_near(network(1.51), known, seed=1, turn=turn) for turn in (2, 2, 3))
+    assert repr(first) == repr(again)
+    assert first.coverage.hits != other.coverage.hits
+    assert first.seed == 1
+
+
+def test_proved_searches_and_given_starts_run_as_ever():
+    small = LeakyRNN(1.5 * np.eye(2), np.zeros(2))
+    known = find_slow_points(small)
+    assert find_near(small, known).complete
+    given = find_near(network(1.5), known, starts=np.zeros((1, UNITS)))
+    assert given.coverage.starts == 1
