@@ -36,6 +36,7 @@ _HOMES = {
     "ScalarSystem": "systems.base",
     "Trial": "trajectories.trial",
     "DropRule": "trajectories.drops",
+    "Monitor": "monitor.recorder",
     "Event": "trajectories.events",
     "Verdict": "trajectories.verdict",
     "explaining": "trajectories.queries",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from dynaghost.errors import CheckpointError as CheckpointError
     from dynaghost.errors import DynaghostError as DynaghostError
     from dynaghost.errors import StoreError as StoreError
+    from dynaghost.monitor.recorder import Monitor as Monitor
     from dynaghost.slowpoints.find import find_slow_points as find_slow_points
     from dynaghost.slowpoints.records import Certificate as Certificate
     from dynaghost.slowpoints.records import FixedPoint as FixedPoint

@@ -32,7 +32,7 @@ ROOMS = {
     "views": "_style _axes flow training pairs lanes states plot report text",
     "analysis": "",
     "compat": "",
-    "monitor": "",
+    "monitor": "schedule folder weights watch background loggers recorder lightning hugging_face",
     "training": "",
     "sweep": "",
     "paper": "",
@@ -52,7 +52,10 @@ FENCES = {
     "networkx": ("trajectories/graph.py", False),
     "matplotlib": (f"{PICTURES} paper/", False),
     "click": ("cli/", False),
-    "torch": ("training/ systems/module.py checkpoints/ monitor.py", True),
+    "torch": ("training/ systems/module.py checkpoints/ monitor/", True),
+    "pytorch_lightning": ("monitor/lightning.py", True),
+    "lightning": ("monitor/lightning.py", True),
+    "transformers": ("monitor/hugging_face.py", True),
 }
 NO_TORCH = {"checkpoints/run.py", "checkpoints/recognize.py"}  # of checkpoints/, only what reads old files
 OUTPUT = {"print", "click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}
@@ -123,7 +126,7 @@ ALLOWED = [
     ("slowpoints/find.py", "from dynaghost.slowpoints import certify, records"),
     ("training/tasks.py", "from dynaghost.kernels import sums\ndef f():\n    import torch"),
     ("checkpoints/legacy.py", "def f():\n    from torch.serialization import x"),
-    ("monitor.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
+    ("monitor/weights.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
     ("analysis.py", "class Analysis:\n    def save(self):\n        from dynaghost.store import save"),
     ("sweep.py", "from dynaghost.training import tasks\nfrom dynaghost.analysis import analyze"),
     ("paper/figure1.py", "from matplotlib import rc_context\nfrom dynaghost.views import _style"),
