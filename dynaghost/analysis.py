@@ -6,9 +6,11 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
+from dynaghost.checkpoints.gather import Checkpoint
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
+from dynaghost.columns import chunks
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
@@ -16,6 +18,12 @@ from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
 from dynaghost.trajectories.trial import Trial
+
+Compute = Callable[[tuple[int, ...], Sequence[System]], Batch]
+"""From the steps and networks of a batch, and one more of each, to what is found about it."""
+
+# Batches a worker that may wait to be kept.
+_AHEAD = 32
 
 
 class Analysis(Findings):
@@ -82,15 +90,12 @@ def analyze(
     if not isinstance(n_jobs, int) or n_jobs < 1:
         raise DynaghostError(f"n_jobs: expected a whole number of at least 1, got {n_jobs!r}")
     run = source if isinstance(source, Run) else load_run(source)
-    found = [recognize(checkpoint.read(), run.settings, checkpoint.file) for checkpoint in run]
-    steps = tuple(checkpoint.step for checkpoint in run)
-    networks = tuple(one.system for one in found)
-    flow: Flow = Line(run, drops) if on_line.serves(networks) else Space(run, n_jobs, drops)
-    batches = _batches(flow, steps, networks, n_jobs, progress, done, keep)
-    outcome = flow.conclude(steps, networks, batches)
+    first = _recognized(run.checkpoints[0], run.settings)
+    flow: Flow = Line(run, drops) if on_line.serves(first.system) else Space(run, n_jobs, drops)
+    outcome = flow.conclude(_batches(flow, run, n_jobs, progress, done, keep))
     return Analysis(
-        description=describe(run, found[0], outcome),
-        steps=steps,
+        description=describe(run, first, outcome),
+        steps=run.steps,
         files=tuple(checkpoint.file for checkpoint in run),
         circuits=outcome.circuits,
         points=outcome.points,
@@ -139,16 +144,15 @@ def describe(run: Run, found: Recognized, outcome: Outcome) -> Description:
 class Line:
     """The flow of runs whose networks are of rank one."""
 
-    batch = on_line.BATCH
-
     def __init__(self, run: Run, drops: DropRule | None) -> None:
-        self.run, self.losses = run, _losses(run, drops)
+        self.run, self.losses, self.batch = run, _losses(run, drops), on_line.batch_of(len(run))
 
-    def task(self, steps: tuple[int, ...], networks: Sequence[Any]) -> Callable[[], Batch]:
-        return partial(on_line.compute, steps, networks)
+    @property
+    def compute(self) -> Compute:
+        return partial(on_line.compute, trial=_trial(self.run.settings), size=self.batch)
 
-    def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
-        return on_line.conclude(steps, networks, batches, _trial(self.run.settings), self.losses)
+    def conclude(self, batches: Sequence[Batch]) -> Outcome:
+        return on_line.conclude(self.run.steps, batches, _trial(self.run.settings), self.losses)
 
 
 class Space:
@@ -162,11 +166,13 @@ class Space:
         given = run.settings
         self.search = in_space.Search(given.starts, given.seed, given.budget)
 
-    def task(self, steps: tuple[int, ...], networks: Sequence[Any]) -> Callable[[], Batch]:
-        return partial(self.flow.compute, steps, networks, self.search)
+    @property
+    def compute(self) -> Compute:
+        return partial(self.flow.compute, search=self.search)
 
-    def conclude(self, steps: tuple[int, ...], networks: Any, batches: Sequence[Batch]) -> Outcome:
-        return self.flow.conclude(steps, networks, batches, self._visits(), self.losses, apply=self._apply)
+    def conclude(self, batches: Sequence[Batch]) -> Outcome:
+        networks = tuple(_recognized(checkpoint, self.run.settings).system for checkpoint in self.run)
+        return self.flow.conclude(self.run.steps, networks, batches, self._visits(), self.losses, apply=self._apply)
 
     def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         if self.n_jobs == 1:
@@ -204,16 +210,20 @@ def _trial(settings: Settings) -> Trial | None:
     return Trial(settings.x0, settings.trial_steps, settings.delay, settings.threshold)
 
 
+def _recognized(checkpoint: Checkpoint, settings: Settings) -> Recognized:
+    return recognize(checkpoint.read(), settings, checkpoint.file)
+
+
 def _batches(
     flow: Flow,
-    steps: tuple[int, ...],
-    networks: tuple[System, ...],
+    run: Run,
     n_jobs: int,
     progress: Callable[[int], None] | None,
     done: Callable[[int], Batch | None] | None,
     keep: Callable[[int, Batch], None] | None,
 ) -> list[Batch]:
-    spans = [slice(first, first + flow.batch) for first in range(0, len(steps), flow.batch)]
+    steps, size = run.steps, flow.batch
+    spans = [slice(first, first + size) for first in range(0, len(run), size)]
     batches: dict[int, Batch] = {}
     for i, span in enumerate(spans):
         batch = None if done is None else done(i)
@@ -221,31 +231,31 @@ def _batches(
             batches[i] = batch
             if progress is not None:
                 progress(len(batch.steps))
-    # One checkpoint more than the batch's own, for the link into the next batch.
-    wider = {i: slice(span.start, span.stop + 1) for i, span in enumerate(spans) if i not in batches}
-    tasks = [(i, flow.task(steps[span], networks[span])) for i, span in wider.items()]
-    for i, batch in _computed(tasks, n_jobs):
-        batches[i] = batch
+    for i, batch in _computed(flow, run, {i: span for i, span in enumerate(spans) if i not in batches}, n_jobs):
         if keep is not None:
             keep(i, batch)
+        # What is kept need not be held: the store gives it back when it is asked for.
+        batches[i] = (done(i) if keep is not None and done is not None else None) or batch
         if progress is not None:
             progress(len(batch.steps))
     return [batches[i] for i in range(len(spans))]
 
 
-_Task = tuple[int, Callable[[], Batch]]
-
-
-def _computed(tasks: list[_Task], n_jobs: int) -> Iterator[tuple[int, Batch]]:
-    if n_jobs == 1 or len(tasks) < 2:
-        yield from map(compute_batch, tasks)
+def _computed(flow: Flow, run: Run, spans: dict[int, slice], n_jobs: int) -> Iterator[tuple[int, Batch]]:
+    # One checkpoint more than the batch's own, for the link into the next batch.
+    tasks = ((i, run.checkpoints[span.start : span.stop + 1]) for i, span in spans.items())
+    if n_jobs == 1 or len(spans) < 2:
+        yield from (compute_batch(*task, run.settings, flow.compute) for task in tasks)
         return
     from joblib import Parallel, delayed
 
-    yield from Parallel(n_jobs=n_jobs, return_as="generator")(delayed(compute_batch)(task) for task in tasks)
+    with Parallel(n_jobs=n_jobs, return_as="generator") as workers:
+        # By the group, so that no more batches than these wait to be kept.
+        for group in chunks(tasks, _AHEAD * n_jobs):
+            yield from workers(delayed(compute_batch)(*task, run.settings, flow.compute) for task in group)
 
 
-def compute_batch(task: _Task) -> tuple[int, Batch]:
-    """The batch of one task, with its number."""
-    i, compute = task
-    return i, compute()
+def compute_batch(i: int, checkpoints: Sequence[Checkpoint], settings: Settings, compute: Compute) -> tuple[int, Batch]:
+    """One task: the batch of some checkpoints, which are read here, with its number."""
+    networks = [_recognized(checkpoint, settings).system for checkpoint in checkpoints]
+    return i, compute(tuple(checkpoint.step for checkpoint in checkpoints), networks)

@@ -8,7 +8,7 @@ import base64
 import dataclasses
 import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache, partial
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -25,7 +25,7 @@ def dumps(record: Any) -> str:
 
     Parameters
     ----------
-    record : dataclass, enum, array, number, text, None, or list, tuple or dict of these
+    record : dataclass, enum, array, number, text, None, or sequence or dict of these
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _encoder(kind: type) -> Callable[[Any], Any]:
         return lambda value: [value.real, value.imag]
     if issubclass(kind, dict):
         return lambda value: {key: _encode(item) for key, item in value.items()}
-    if issubclass(kind, list | tuple):
+    if issubclass(kind, Sequence) and not issubclass(kind, str):
         return lambda value: [_encode(item) for item in value]
     return lambda value: value
 

@@ -11,6 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import astuple, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -19,16 +20,22 @@ import numpy as np
 
 from dynaghost import tables
 from dynaghost.checkpoints.run import Run
-from dynaghost.codec import dumps, loads
+from dynaghost.codec import loads
+from dynaghost.columns import Block, Packed, pack, packed, unpack
 from dynaghost.database import ELSEWHERE, Database, explained
 from dynaghost.errors import DynaghostError, StoreError
-from dynaghost.summary import plain, software, write_summary
+from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.summary import FILES, plain, software, write_summary
+from dynaghost.systems.base import System
 from dynaghost.trajectories.drops import DropRule
-from dynaghost.trajectories.findings import Batch, Findings
+from dynaghost.trajectories.findings import Batch, End, Findings
+from dynaghost.trajectories.homotopy import Link
+from dynaghost.trajectories.on_line import batch_of
+from dynaghost.trajectories.stacks import Circuit, Stack
 from dynaghost.trajectories.trial import Trial
 
 DATABASE = "analysis.db"
-FORMAT = 1
+FORMAT = 2
 """Version of the database's tables."""
 
 # "dght", by which SQLite and `file` tell the database from those of other programs.
@@ -37,11 +44,67 @@ _CREATE = (
     f"PRAGMA application_id={_APPLICATION}",
     f"PRAGMA user_version={FORMAT}",
     "CREATE TABLE store (key TEXT, description TEXT)",
-    "CREATE TABLE batch (number INTEGER PRIMARY KEY, first INTEGER, last INTEGER, record BLOB)",
+    "CREATE TABLE batch (number INTEGER PRIMARY KEY, steps, first, last, size, points, links, odd, ends)",
+    "CREATE TABLE circuits (number INTEGER PRIMARY KEY, size, units, rank, leak, time, form, m, n, b)",
+    "CREATE TABLE file (name TEXT PRIMARY KEY, size)",
 )
+
+# The kinds of records of a batch's parts.
+_KINDS: dict[str, Any] = {"points": SlowPoints, "links": Link, "odd": bool, "ends": End}
 
 F = TypeVar("F", bound=Findings)
 Folder = str | PathLike[str]
+
+
+class Reader:
+    """The circuits of a database of results, read when they are asked for, whether it is open or closed meanwhile."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection | None = None) -> None:
+        self.path, self.connection = path, connection
+
+    def circuits(self, number: int | None = None) -> list["StoredCircuits"]:
+        """Those of every block, in order, or of one."""
+        which = "ORDER BY number" if number is None else f"WHERE number = {number}"
+        return [StoredCircuits(self, *row) for row in self._rows(f"SELECT number, size FROM circuits {which}")]
+
+    def all_circuits(self) -> Sequence[Any]:
+        """One a checkpoint; empty for networks whose circuits are not kept.
+
+        Raises
+        ------
+        ValueError
+            If weights are lost.
+        """
+        sizes = "length(m) != 8 * size * units * rank OR length(n) != length(m) OR length(b) != 8 * size * units"
+        if self._rows(f"SELECT number FROM circuits WHERE {sizes}"):
+            raise ValueError("expected circuits of the sizes that are given, got others")
+        return Packed(self.circuits())
+
+    def stack(self, number: int) -> Stack:
+        """The circuits of a block."""
+        names = ", ".join(one.name for one in fields(Stack)).replace("number", "size")
+        (row,) = self._rows(f"SELECT {names} FROM circuits WHERE number = {number}")
+        return Stack(*row)
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        with explained(self.path):
+            if self.connection is not None:
+                return self.connection.execute(query).fetchall()
+            with closing(_reading(self.path)) as connection:
+                return connection.execute(query).fetchall()
+
+
+class StoredCircuits:
+    """The latent circuits of a block, read when they are iterated over."""
+
+    def __init__(self, reader: Reader, number: int, size: int) -> None:
+        self.reader, self.number, self.size = reader, number, size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Circuit]:
+        return iter(self.reader.stack(self.number))
 
 
 class Store(Database):
@@ -53,9 +116,9 @@ class Store(Database):
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder, Store.open(folder, "abc") as store:
-    ...     store.keep(0, Batch((0,), (), ()))
-    ...     store.batch(0), store.batch(1)
-    (Batch(steps=(0,), points=(), links=()), None)
+    ...     store.keep(0, Batch((0,), ()))
+    ...     store.batch(0).steps, store.batch(1)
+    ((0,), None)
     """
 
     @classmethod
@@ -79,6 +142,10 @@ class Store(Database):
         about = dict(description or {})
         return cls.opened(Path(folder) / DATABASE, _CREATE, lambda store, new: store._begin(new, key, about))
 
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(path, connection)
+        self.reader = Reader(path, connection)
+
     def batch(self, i: int) -> Batch | None:
         """Batch `i` if it was kept, else None: the `done=` of `analyze`.
 
@@ -88,8 +155,9 @@ class Store(Database):
             If the database is damaged.
         """
         with explained(self.path), _understood(self.path):
-            row = self._connection.execute("SELECT record FROM batch WHERE number = ?", (i,)).fetchone()
-            return None if row is None else loads(Batch, zlib.decompress(row[0]).decode())
+            row = self._connection.execute(f"SELECT steps, {', '.join(_KINDS)} FROM batch WHERE number = ?", (i,))
+            found = row.fetchone()
+            return None if found is None else self._batch(i, *found)
 
     def finished(
         self,
@@ -122,7 +190,7 @@ class Store(Database):
             (versions,) = self._connection.execute("SELECT software FROM run").fetchone()
             if loads(dict, versions) != software():
                 return None
-            found = kind(**tables.fields(self._connection.execute))
+            found = kind(**tables.fields(self._connection.execute), circuits=self.reader.all_circuits())
             same_rule = found.losses.rule == (drops or DropRule())
             return found if same_rule and _is_of(found, run) else None
 
@@ -135,9 +203,12 @@ class Store(Database):
             If it cannot be written.
         """
         first, last = (batch.steps[0], batch.steps[-1]) if batch.steps else (None, None)
-        record = zlib.compress(dumps(batch).encode())
+        parts = [packed(kind, getattr(batch, name)) for name, kind in _KINDS.items()]
+        row = (i, pack(int, batch.steps), first, last, len(batch.steps), *parts)
         with explained(self.path), self._transaction():
-            self._connection.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?)", (i, first, last, record))
+            self._connection.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if isinstance(batch.circuits, Stack):
+                self._keep_circuits(i, batch.circuits)
 
     def finish(self, findings: Findings) -> None:
         """Write the final tables in one transaction, in the place of earlier ones.
@@ -153,6 +224,47 @@ class Store(Database):
                 self._connection.execute(f"CREATE TABLE {name} ({columns})")
             for name, rows in tables.rows(findings):
                 self._insert(name, rows)
+            self._finish_circuits(findings.circuits)
+            # Other files than these results' may still be there.
+            self._connection.execute("DELETE FROM file")
+
+    def wrote(self, folder: Path) -> None:
+        """Note that the files of the results in the database are written."""
+        with explained(self.path), self._transaction():
+            sizes = [(name, (folder / name).stat().st_size) for name in FILES]
+            self._connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?)", sizes)
+
+    def files_are_written(self) -> bool:
+        """Whether the folder's other files are of the results in the database, and all there."""
+        with explained(self.path):
+            sizes = dict(self._connection.execute("SELECT name, size FROM file"))
+        paths = [self.path.with_name(name) for name in FILES]
+        return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
+
+    def close(self) -> None:
+        """Close the database, which others can then open."""
+        self.reader.connection = None
+        super().close()
+
+    def _batch(self, i: int, steps: bytes, *parts: bytes) -> Batch:
+        found = tuple(unpack(int, steps))
+        blocks: list[Any] = [Block.read(kind, part) for kind, part in zip(_KINDS.values(), parts, strict=True)]
+        return Batch(found, *blocks, *self.reader.circuits(i))
+
+    def _keep_circuits(self, number: int, stack: Stack) -> None:
+        places = ", ".join("?" * (len(astuple(stack)) + 1))
+        self._connection.execute(f"INSERT OR REPLACE INTO circuits VALUES ({places})", (number, *astuple(stack)))
+
+    def _finish_circuits(self, circuits: Sequence[System]) -> None:
+        """The circuits of those checkpoints that no batch kept."""
+        if not (circuits and isinstance(circuits[0], Circuit)):
+            return
+        kept = {number for (number,) in self._connection.execute("SELECT number FROM circuits")}
+        # In the same blocks as batches of a run of this length, one of which may be kept later.
+        size = batch_of(len(circuits))
+        for number in set(range(-(-len(circuits) // size))) - kept:
+            some = circuits[number * size : (number + 1) * size]
+            self._keep_circuits(number, Stack.of(some))  # type: ignore[arg-type]
 
     def _insert(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         places = ", ".join("?" * (tables.TABLES[table].count(",") + 1))
@@ -231,6 +343,7 @@ def save(findings: Findings, folder: Folder) -> None:
         store.finish(findings)
         try:
             write_summary(findings, Path(folder))
+            store.wrote(Path(folder))
         except OSError as error:
             raise StoreError(f"{folder}: expected a folder that can be written, got {error}") from error
 
@@ -252,12 +365,18 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
     path = Path(folder) / DATABASE
     if not path.is_file():
         raise StoreError(f"{path}: expected the results of an analysis, got no such file")
-    # Not read-only: a journal that a killed process left has to be rolled back first.
-    address = f"{path.resolve().as_uri()}?mode=rw"
-    with explained(path), closing(sqlite3.connect(address, timeout=0, uri=True)) as connection, _understood(path):
+    with explained(path), closing(_reading(path)) as connection, _understood(path):
         _check_format(connection, path)
         _check_finished(connection, path)
-        return kind(**tables.fields(connection.execute))
+        reader = Reader(path, connection)
+        found = kind(**tables.fields(connection.execute), circuits=reader.all_circuits())
+        reader.connection = None
+        return found
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    # Not read-only: a journal that a killed process left has to be rolled back first.
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", timeout=0, uri=True)
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:

@@ -330,10 +330,10 @@ import dynaghost.analysis as analysis
 # A job that was started in the background inherits a SIGINT that is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 compute = analysis.compute_batch
-def interrupted(task):
-    if task[0] == 1:
+def interrupted(i, *task):
+    if i == 1:
         os.kill(os.getpid(), signal.SIGINT)
-    return compute(task)
+    return compute(i, *task)
 analysis.compute_batch = interrupted
 from dynaghost.cli import main
 main()
@@ -354,7 +354,7 @@ def test_an_interrupted_analysis_goes_on_where_it_was(dynaghost, tmp_path, monke
     import dynaghost.analysis as analysis
 
     computed, compute = [], analysis.compute_batch
-    monkeypatch.setattr(analysis, "compute_batch", lambda task: computed.append(task[0]) or compute(task))
+    monkeypatch.setattr(analysis, "compute_batch", lambda i, *task: computed.append(i) or compute(i, *task))
     assert dynaghost("analyze", DATA / "fig3b_stuck", "--out", tmp_path / "a")[0] == 0
     assert computed == [1]
     assert dynaghost("analyze", DATA / "fig3b_stuck", "--out", tmp_path / "b")[0] == 0

@@ -17,13 +17,14 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("dynaghos
 ROOMS = {
     "version": "",
     "errors": "",
+    "codec": "",
+    "columns": "",
     "kernels": "",
     "systems": "base activation toy low_rank recurrent gated module trials",
     "slowpoints": "records certify complexified stability line_search scalar complete search find",
     "checkpoints": "formats run recognize",
     "trajectories": "homotopy turns branches trial pairs symmetry drops course events verdict graph findings "
     "queries compare",
-    "codec": "",
     "summary": "",
     "tables": "",
     "database": "",

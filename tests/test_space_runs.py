@@ -66,7 +66,7 @@ def test_results_are_saved_and_loaded_to_the_last_bit(result, tmp_path):
     result.save(tmp_path)
     loaded = dg.load_analysis(tmp_path)
     assert loaded.events == result.events
-    assert repr(loaded.points) == repr(result.points)
+    assert repr(tuple(loaded.points)) == repr(tuple(result.points))
     np.testing.assert_array_equal(loaded.circuits[3].m, result.circuits[3].m)
     document = json.loads((tmp_path / "analysis.json").read_text())
     jsonschema.validate(document, schema())

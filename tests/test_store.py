@@ -22,6 +22,7 @@ from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
 from dynaghost.codec import dumps, loads
+from dynaghost.columns import Packed
 from dynaghost.errors import StoreError
 from dynaghost.slowpoints.records import Certificate, Ghost, SlowPoints
 from dynaghost.store import Store, load, open_store, save
@@ -29,6 +30,7 @@ from dynaghost.summary import document, schema, software
 from dynaghost.systems.base import Array
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.findings import Batch, Findings
+from dynaghost.trajectories.on_line import BATCH
 from dynaghost.trajectories.trial import Trial
 
 ROOT = Path(__file__).parents[1]
@@ -55,6 +57,7 @@ def differences(a, b, place="findings"):
     """Where two records differ: in type, in a bit of a float or array, anywhere inside."""
     if isinstance(a, np.generic):
         a = a.item()
+    a, b = (tuple(one) if isinstance(one, Packed) else one for one in (a, b))
     if type(a) is not type(b):
         return [f"{place}: {type(a)} and {type(b)}"]
     if isinstance(a, RankOneCircuit):
@@ -268,7 +271,7 @@ def test_saving_again_changes_nothing(tmp_path):
 
 
 def test_kept_batches_are_not_computed_again(tmp_path):
-    run, computed = toy(200), []
+    run, computed = toy(3 * BATCH + 1), []
     expected = analyze(run)
     with open_store(tmp_path, run) as store:
         analyze(run, keep=store.keep)
@@ -279,7 +282,7 @@ def test_kept_batches_are_not_computed_again(tmp_path):
 
 
 def test_an_interruption_leaves_a_closed_store(tmp_path):
-    run = toy(200)
+    run = toy(4 * BATCH)
 
     def interrupted(i, batch):
         store.keep(i, batch)
@@ -294,7 +297,7 @@ def test_an_interruption_leaves_a_closed_store(tmp_path):
 
 def test_an_interrupted_transaction_is_undone(tmp_path):
     with Store.open(tmp_path, "key") as store:
-        store.keep(0, Batch((0,), (), ()))
+        store.keep(0, Batch((0,), ()))
         with pytest.raises(KeyboardInterrupt):
             interrupted_deletion(store)
         assert store.batch(0) is not None
@@ -309,17 +312,17 @@ def interrupted_deletion(store):
 RESUMED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
-from test_store import analyze, open_store, toy
+from test_store import BATCH, analyze, open_store, toy
 
 def keep(i, batch):
     if i < {reach}:
         return store.keep(i, batch)
     with store._transaction():
         store._connection.execute("PRAGMA cache_size=2")
-        store._connection.execute("INSERT INTO batch VALUES (?, 0, 0, randomblob(1000000))", (i,))
+        store._connection.execute("INSERT INTO batch VALUES (?, 0, 0, 0, 0, randomblob(1000000), 0, 0, 0)", (i,))
         os.kill(os.getpid(), signal.SIGKILL)
 
-run = toy(320)
+run = toy(5 * BATCH)
 with open_store({folder!r}, run) as store:
     analyze(run, done=store.batch, keep=keep)
 """
@@ -376,7 +379,7 @@ def wait_until_killed(child):
 
 
 def test_a_killed_analysis_is_resumed(tmp_path):
-    run, computed = toy(320), []
+    run, computed = toy(5 * BATCH), []
     for reach in (1, 2, 4):
         wait_until_killed(start(RESUMED, tmp_path, reach))
         assert os.path.getsize(tmp_path / "analysis.db-journal") > 0
@@ -417,7 +420,7 @@ def test_a_process_killed_while_it_saves_leaves_the_earlier_results(tmp_path, gh
 
 def test_runs_are_not_mixed(tmp_path):
     with open_store(tmp_path, toy(200)) as store:
-        store.keep(0, Batch((0,), (), ()))
+        store.keep(0, Batch((0,), ()))
     with pytest.raises(StoreError, match=r"checkpoints 200 there, 100 here.*--out"):
         open_store(tmp_path, toy(100))
     with pytest.raises(StoreError, match=r"trial's x0 None there, 0\.5 here"):
@@ -456,7 +459,7 @@ def test_a_finished_analysis_is_taken_as_it_is_unless_something_would_differ(tmp
 def test_versions_are_not_mixed(tmp_path, monkeypatch):
     run = toy(5)
     with open_store(tmp_path, run) as store:
-        store.keep(0, Batch((0,), (), ()))
+        store.keep(0, Batch((0,), ()))
     monkeypatch.setattr("dynaghost.store.software", lambda: software() | {"dynaghost": "9.9"})
     with pytest.raises(StoreError, match=rf"dynaghost {software()['dynaghost']} there, 9\.9 here"):
         open_store(tmp_path, run)
@@ -464,7 +467,7 @@ def test_versions_are_not_mixed(tmp_path, monkeypatch):
 
 def test_differences_that_are_not_known(tmp_path):
     with Store.open(tmp_path, "one") as store:
-        store.keep(0, Batch((0,), (), ()))
+        store.keep(0, Batch((0,), ()))
     with pytest.raises(StoreError, match="not known"):
         Store.open(tmp_path, "two")
 
@@ -500,8 +503,8 @@ def test_a_folder_that_is_a_file(tmp_path):
 def test_a_folder_without_results(tmp_path):
     with pytest.raises(StoreError, match=r"analysis\.db: .*no such file"):
         load_analysis(tmp_path / "nothing")
-    with open_store(tmp_path, toy(200)) as store:
-        analyze(toy(200), keep=store.keep)
+    with open_store(tmp_path, toy(4 * BATCH)) as store:
+        analyze(toy(4 * BATCH), keep=store.keep)
     with pytest.raises(StoreError, match=r"finished analysis, got 4 batch"):
         load_analysis(tmp_path)
 
@@ -545,11 +548,11 @@ DAMAGE = {
     "an empty file": empty,
     "a lost page": overwrite_a_page,
     "a database of something else": statement("PRAGMA application_id=1"),
-    "another format": statement("PRAGMA user_version=2"),
+    "another format": statement("PRAGMA user_version=3"),
     "a lost table": statement("DROP TABLE event"),
-    "half a record": statement("UPDATE checkpoint SET record = substr(record, 1, 20)"),
+    "half a record": statement("UPDATE block SET record = substr(record, 1, 20)"),
     "another record": statement("UPDATE branch SET record = '{}'"),
-    "lost weights": statement("UPDATE checkpoint SET m = zeroblob(3)"),
+    "lost weights": statement("UPDATE circuits SET m = zeroblob(3)"),
     "no checkpoints": statement("DELETE FROM checkpoint"),
 }
 
@@ -577,7 +580,7 @@ def test_damaged_results_are_not_written_to(damage, tmp_path):
 @pytest.mark.parametrize("record", [b"", b"no zlib", zlib.compress(b"{"), zlib.compress(b'{"steps": [0]}'), "text"])
 def test_damaged_batches_are_refused(record, tmp_path):
     with Store.open(tmp_path, "key") as store:
-        store._connection.execute("INSERT INTO batch VALUES (0, 0, 0, ?)", (record,))
+        store._connection.execute("INSERT INTO batch VALUES (0, ?, 0, 0, 0, 0, 0, 0, 0)", (record,))
         with pytest.raises(StoreError, match=r"analysis\.db: expected"):
             store.batch(0)
 

@@ -55,6 +55,11 @@ class Run:
     order: str
     notes: tuple[str, ...]
 
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Of the checkpoints."""
+        return tuple(checkpoint.step for checkpoint in self.checkpoints)
+
     def __len__(self) -> int:
         return len(self.checkpoints)
 

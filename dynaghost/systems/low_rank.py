@@ -339,6 +339,11 @@ def _metric(m: Array, n: Array, form: Form) -> Array:
     # A circuit without coupling is κ̇ = −κ, measured in its own coordinate.
     if not np.any(n if form is Form.RATE else m):
         return np.eye(m.shape[1])
+    if m.shape[1] == 1:
+        length = math.hypot(*(n[0] if form is Form.RATE else m[:, 0]).tolist())
+        scale = 1 / length if form is Form.RATE else length
+        square = scale * scale
+        return np.array([[square if math.isfinite(square) and square > 0 else 1.0]])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         root = np.linalg.pinv(n, rcond=0).T if form is Form.RATE else m.T
         gram = np.asarray(root @ root.T)

@@ -1,5 +1,7 @@
 """Branches: what a slow point is through training, and what begins, turns and ends it (`tracker` finds them)."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -67,8 +69,9 @@ class Branch:
     def at(self, step: int) -> tuple[Kind, float] | None:
         """Kind and place at a checkpoint; None where the branch has no slow point there."""
         for segment in self.segments:
-            if step in segment.steps:
-                return segment.kind, segment.x[segment.steps.index(step)]
+            i = bisect_left(segment.steps, step)
+            if segment.steps[i : i + 1] == [step]:
+                return segment.kind, segment.x[i]
         return None
 
     @property
@@ -151,16 +154,17 @@ class Tracks:
     branches : tuple of Branch
     crossings : tuple of Crossing
         In order of training.
-    labels : tuple of Labels
+    labels : sequence of Labels
         One a checkpoint.
-    stretches : tuple of Stretch
+    stretches : sequence of Stretch
+        In order of training.
     """
 
     steps: tuple[int, ...]
     branches: tuple[Branch, ...]
     crossings: tuple[Crossing, ...]
-    labels: tuple[Labels, ...]
-    stretches: tuple[Stretch, ...]
+    labels: Sequence[Labels]
+    stretches: Sequence[Stretch]
 
 
 def positions(branch: Branch, kind: Kind) -> tuple[Array, Array]:

@@ -1,7 +1,10 @@
 """A run of one-dimensional systems with everything that was followed through it: what events are read from."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
+from operator import attrgetter
 
 import numpy as np
 
@@ -40,32 +43,32 @@ class Course:
     Attributes
     ----------
     steps : tuple of int
-    networks : tuple of LowRankRNN
-    circuits : tuple of RankOneCircuit
-    points : tuple of SlowPoints
-    links : tuple of Link
+    networks : sequence of LowRankRNN
+    circuits : sequence of RankOneCircuit
+    points : sequence of SlowPoints
+    links : sequence of Link
     tracks : Tracks
     pairs : tuple of PairTrack
-    walks : tuple of Walk or None
-        None where no trial is known.
+    ends : sequence of (float, int or None), or None
+        κ(0) of the trial, and the index of the fixed point that it ends in; None where no trial is known.
     trial : Trial or None
     losses : Losses
     """
 
     steps: tuple[int, ...]
-    networks: tuple[LowRankRNN, ...]
-    circuits: tuple[RankOneCircuit, ...]
-    points: tuple[SlowPoints, ...]
-    links: tuple[Link, ...]
+    networks: Sequence[LowRankRNN]
+    circuits: Sequence[RankOneCircuit]
+    points: Sequence[SlowPoints]
+    links: Sequence[Link]
     tracks: Tracks
     pairs: tuple[PairTrack, ...]
-    walks: tuple[Walk, ...] | None
+    ends: Sequence[tuple[float, int | None]] | None
     trial: Trial | None
     losses: Losses
 
     def attractor(self, e: int) -> int | None:
         """Branch of the fixed point in which the trial ends at checkpoint `e`; None where it is not known."""
-        index = None if self.walks is None else self.walks[e].attractor
+        index = None if self.ends is None else self.ends[e][1]
         return None if index is None else self.tracks.labels[e].roots[index]
 
     def network_at(self, link: int, s: float) -> LowRankRNN:
@@ -74,9 +77,16 @@ class Course:
         m, n, b = (u + s * (v - u) for u, v in ((first.m, second.m), (first.n, second.n), (first.b, second.b)))
         return LowRankRNN(m, n, b, leak=first.leak, time=first.time, form=first.form)
 
+    def walk(self, e: int) -> Walk:
+        """The trial at checkpoint `e`, simulated anew."""
+        assert self.trial is not None
+        return walk(self.networks[e], self.points[e].fixed_points, self.trial)
+
     def stretches(self, link: int) -> list[Stretch]:
         """The parts of the line after checkpoint `link` on which the structure stays."""
-        return [stretch for stretch in self.tracks.stretches if stretch.link == link]
+        every = self.tracks.stretches
+        first = bisect_left(every, link, key=attrgetter("link"))
+        return list(takewhile(lambda stretch: stretch.link == link, (every[i] for i in range(first, len(every)))))
 
     def attractor_at(self, stretch: Stretch, s: float) -> int | None:
         """Branch in which the trial ends at `s` of a stretch."""

@@ -120,8 +120,7 @@ def _captures(course: Course) -> Iterator[Event]:
     """The attractor that the trial ends in is on another branch."""
     for link in range(len(course.steps) - 1):
         first, last = course.attractor(link), course.attractor(link + 1)
-        stretches = course.stretches(link)
-        if first is None or last is None or first == last or not stretches:
+        if first is None or last is None or first == last or not (stretches := course.stretches(link)):
             continue
         place = _bisect_capture(course, stretches, first, last)
         low, high, into = place
@@ -302,9 +301,7 @@ def half_zone(course: Course, events: Sequence[Event]) -> tuple[str, ...]:
         return ()
     gone = stagnation_of(course.losses)
     if gone is not None:
-        why = (
-            "no trial is known" if course.walks is None else "the trial was not captured with a wrong output before it"
-        )
+        why = "no trial is known" if course.ends is None else "the trial was not captured with a wrong output before it"
         return (f"half of a no_learning_zone: the gradient is gone from {gone.before:g} on, but {why}",)
     captures = [event for event in events if event.kind is EventKind.CAPTURE]
     # Without a threshold every capture counts as wrong, also one that learns the task.
@@ -370,8 +367,8 @@ def _before_capture(course: Course, e: int) -> float:
 
 def _end(course: Course, e: int) -> float:
     """Where the trial ends at checkpoint `e`, which is known."""
-    assert course.walks is not None
-    index = course.walks[e].attractor
+    assert course.ends is not None
+    index = course.ends[e][1]
     assert index is not None
     return float(course.points[e].fixed_points[index].x[0])
 

@@ -1,10 +1,11 @@
 """Everything that was found about a run, as data: what is stored, drawn and told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dynaghost.columns import Many
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import System
@@ -61,28 +62,50 @@ class Description:
     content: str
 
 
+End = tuple[float, int | None]
+"""κ(0) of a trial, and the index of the fixed point that it ends in; None where it did not come to rest at one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive checkpoints analyzed in one task: what a store keeps, and a resumed run does not compute again.
 
-    `links` of rank-one networks lead from each checkpoint to the next, the last one into the next batch (none from the
-    last checkpoint); other networks have none here.
+    Its sequences may be blocks, which make their records when they are iterated over (`columns`). What is said of
+    rank-one networks is empty for others.
+
+    Attributes
+    ----------
+    steps : tuple of int
+    points : sequence of SlowPoints
+        One a checkpoint.
+    links : sequence of Link
+        Of rank-one networks: from each checkpoint to the next, the last one into the next batch (none from the last
+        checkpoint of a run).
+    odd : sequence of bool
+        Of rank-one networks: whether f is exactly odd all along each link.
+    ends : sequence of (float, int or None)
+        Of rank-one networks: where the trial starts and ends at each checkpoint; empty without a trial.
+    circuits : sequence of RankOneCircuit
+        Of rank-one networks: one a checkpoint.
     """
 
     steps: tuple[int, ...]
-    points: tuple[SlowPoints, ...]
-    links: tuple[Link, ...]
+    points: Many[SlowPoints]
+    links: Many[Link] = ()
+    odd: Many[bool] = ()
+    ends: Many[End] = ()
+    circuits: Many[System] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What following found, on the line or in space: the fields of `Findings` of the same names, and notes on it."""
 
-    circuits: tuple[System, ...]
-    points: tuple[SlowPoints, ...]
+    circuits: Sequence[System]
+    points: Sequence[SlowPoints]
     tracks: Tracks
     pairs: tuple[PairTrack, ...]
-    starts: tuple[tuple[float, int | None], ...] | None
+    starts: Sequence[End] | None
     events: tuple[Event, ...]
     verdicts: tuple[Verdict, ...]
     structural: tuple[int, ...]
@@ -99,16 +122,16 @@ class Findings:
     steps : tuple of int
         Of the checkpoints.
     files : tuple of str
-    circuits : tuple of System
+    circuits : sequence of System
         One a checkpoint: latent circuits, or the networks themselves. An analysis that was loaded has latent circuits
         only; for other networks it is empty.
-    points : tuple of SlowPoints
-        One a checkpoint.
+    points : sequence of SlowPoints
+        One a checkpoint; of long runs they are made anew when they are asked for.
     tracks : Tracks
         Branches, and the branch of every point.
     pairs : tuple of PairTrack
         The complex pair of every branch that is a ghost somewhere.
-    starts : tuple of (float, int or None), or None
+    starts : sequence of (float, int or None), or None
         κ(0) of the trial (in many dimensions, its projection on the diagram's axis), and the branch it ends on, at
         every checkpoint; None without a trial.
     losses : Losses
@@ -122,11 +145,11 @@ class Findings:
     description: Description
     steps: tuple[int, ...]
     files: tuple[str, ...]
-    circuits: tuple[System, ...] = field(repr=False)
-    points: tuple[SlowPoints, ...] = field(repr=False)
+    circuits: Sequence[System] = field(repr=False)
+    points: Sequence[SlowPoints] = field(repr=False)
     tracks: Tracks = field(repr=False)
     pairs: tuple[PairTrack, ...] = field(repr=False)
-    starts: tuple[tuple[float, int | None], ...] | None = field(repr=False)
+    starts: Sequence[End] | None = field(repr=False)
     losses: Losses = field(repr=False)
     events: tuple[Event, ...]
     verdicts: tuple[Verdict, ...]

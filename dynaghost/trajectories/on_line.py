@@ -2,74 +2,105 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 
+from dynaghost.columns import Block, Many, Mapped, Packed
+from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
-from dynaghost.trajectories.branches import Tracks
+from dynaghost.trajectories.branches import Labels, Tracks
 from dynaghost.trajectories.course import Course, Losses
 from dynaghost.trajectories.events import Event, find_events, half_zone
-from dynaghost.trajectories.findings import Batch, Outcome
+from dynaghost.trajectories.findings import Batch, End, Outcome
 from dynaghost.trajectories.homotopy import Link, follow
 from dynaghost.trajectories.pairs import follow_pairs
 from dynaghost.trajectories.returns import reunite
+from dynaghost.trajectories.stacks import Stack
 from dynaghost.trajectories.symmetry import odd_along
 from dynaghost.trajectories.tracker import track
 from dynaghost.trajectories.trial import Trial, walk
 from dynaghost.trajectories.verdict import judge
 
-BATCH = 64
-"""Checkpoints in one task. The same for every number of jobs, so that results are too."""
+BATCH, LONG, LONG_BATCH = 64, 4096, 256
+"""Checkpoints in one task; in one of a run that is as long as `LONG`, whose batches are more to keep."""
 
 
-def serves(networks: Sequence[System]) -> bool:
-    """Whether every network is of rank one."""
-    return all(isinstance(network, LowRankRNN) and isinstance(network.latent(), RankOneCircuit) for network in networks)
+def batch_of(checkpoints: int) -> int:
+    """Checkpoints in one task of a run: the same for every number of jobs, so that results are too."""
+    return BATCH if checkpoints < LONG else LONG_BATCH
 
 
-def compute(steps: tuple[int, ...], networks: Sequence[LowRankRNN]) -> Batch:
-    """Slow points of a batch's checkpoints, and the links between them.
+def serves(network: System) -> bool:
+    """Whether a network, and so every network of its run, is of rank one."""
+    return isinstance(network, LowRankRNN) and isinstance(network.latent(), RankOneCircuit)
+
+
+def compute(steps: tuple[int, ...], networks: Sequence[System], trial: Trial | None, *, size: int = BATCH) -> Batch:
+    """Slow points and trials of a batch's checkpoints, and the links between them, all packed.
 
     Parameters
     ----------
     steps : tuple of int
-        At most `BATCH`, and one more for the link into the next batch.
+        At most `size`, and one more for the link into the next batch.
     networks : sequence of LowRankRNN
         Likewise.
+    trial : Trial or None
+    size : int
+
+    Raises
+    ------
+    DynaghostError
+        If a network is not of rank one.
     """
-    circuits = [_circuit(network) for network in networks]
+    circuits = [_circuit(network, step) for step, network in zip(steps, networks, strict=True)]
     m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
-    return Batch(steps[:BATCH], tuple(find_circuits(circuits[:BATCH])), tuple(follow(m, n, b)))
+    own = circuits[:size]
+    points = find_circuits(own)
+    ends = [] if trial is None else [_end(*pair, trial) for pair in zip(networks, points, strict=False)]
+    odd = [odd_along(first.weights, second.weights) for first, second in pairwise(circuits)]
+    return Batch(
+        steps[:size],
+        Block.of(SlowPoints, points),
+        Block.of(Link, follow(m, n, b)),
+        tuple(odd),
+        Block.of(End, ends),
+        Stack.of(own),
+    )
 
 
-def conclude(
-    steps: tuple[int, ...],
-    networks: tuple[LowRankRNN, ...],
-    batches: Sequence[Batch],
-    trial: Trial | None,
-    losses: Losses,
-) -> Outcome:
+def _circuit(network: System, step: int) -> RankOneCircuit:
+    circuit = network.latent() if isinstance(network, LowRankRNN) else network
+    if not isinstance(circuit, RankOneCircuit):
+        raise DynaghostError(f"checkpoints: expected networks of rank one as at the first, got {network!r} at {step}")
+    return circuit
+
+
+def _end(network: System, points: SlowPoints, trial: Trial) -> End:
+    assert isinstance(network, LowRankRNN)
+    found = walk(network, points.fixed_points, trial)
+    return found.start, found.attractor
+
+
+def conclude(steps: tuple[int, ...], batches: Sequence[Batch], trial: Trial | None, losses: Losses) -> Outcome:
     """Branches, events and verdicts.
 
     Parameters
     ----------
     steps : tuple of int
-    networks : tuple of LowRankRNN
     batches : sequence of Batch
         As `compute` gave them.
     trial : Trial or None
     losses : Losses
     """
-    points = tuple(p for batch in batches for p in batch.points)
-    links = tuple(link for batch in batches for link in batch.links)
-    course = _course(steps, networks, points, links, trial, losses)
+    course = _course(steps, batches, trial, losses)
     events = find_events(course)
     return Outcome(
         circuits=course.circuits,
-        points=points,
+        points=course.points,
         tracks=course.tracks,
         pairs=course.pairs,
         starts=_starts(course),
@@ -80,36 +111,34 @@ def conclude(
     )
 
 
-def _circuit(network: LowRankRNN) -> RankOneCircuit:
-    circuit = network.latent()
-    assert isinstance(circuit, RankOneCircuit)
-    return circuit
-
-
-def _course(
-    steps: tuple[int, ...],
-    networks: tuple[LowRankRNN, ...],
-    points: tuple[SlowPoints, ...],
-    links: tuple[Link, ...],
-    trial: Trial | None,
-    losses: Losses,
-) -> Course:
-    circuits = tuple(_circuit(network) for network in networks)
-    odd = [odd_along(a.weights, b.weights) for a, b in pairwise(circuits)]
+def _course(steps: tuple[int, ...], batches: Sequence[Batch], trial: Trial | None, losses: Losses) -> Course:
+    points, links, odd = (_joined(batches, name) for name in ("points", "links", "odd"))
+    circuits = cast("Sequence[RankOneCircuit]", _joined(batches, "circuits"))
     tracks = track(steps, points, links, odd)
-    ghosts = [labels.ghosts for labels in tracks.labels]
+    ghosts = Mapped(_ghosts, tracks.labels)
     pairs = follow_pairs(steps, circuits, points, tracks.branches, ghosts, tracks.crossings)
     tracks, pairs = reunite(tracks, pairs, steps, circuits, points)
-    walks = None
-    if trial is not None:
-        walks = tuple(walk(network, p.fixed_points, trial) for network, p in zip(networks, points, strict=True))
-    return Course(steps, networks, circuits, points, links, tracks, pairs, walks, trial, losses)
+    ends = None if trial is None else _joined(batches, "ends")
+    return Course(steps, Mapped(_network, circuits), circuits, points, links, tracks, pairs, ends, trial, losses)
 
 
-def _starts(course: Course) -> tuple[tuple[float, int | None], ...] | None:
-    if course.walks is None:
+def _joined(batches: Sequence[Batch], name: str) -> Packed[Any]:
+    """One of the sequences of the batches, over all of them."""
+    return Packed(cast("Many[Any]", getattr(batch, name)) for batch in batches)
+
+
+def _ghosts(labels: Labels) -> tuple[int, ...]:
+    return labels.ghosts
+
+
+def _network(circuit: RankOneCircuit) -> LowRankRNN:
+    return LowRankRNN(circuit.m, circuit.n, circuit.b, leak=circuit.leak, time=circuit.time, form=circuit.form)
+
+
+def _starts(course: Course) -> Sequence[End] | None:
+    if course.ends is None:
         return None
-    return tuple((one.start, course.attractor(e)) for e, one in enumerate(course.walks))
+    return Packed.of(End, ((start, course.attractor(e)) for e, (start, _) in enumerate(course.ends)))
 
 
 def _structural(tracks: Tracks, events: tuple[Event, ...]) -> tuple[int, ...]:

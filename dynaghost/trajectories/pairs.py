@@ -4,6 +4,7 @@ The pair is the ghost's identity, the minimum of the speed its location. Its pas
 minimum of its own, and that growth is what a loss drop may come from.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,10 +51,8 @@ class PairTrack:
 
     def at(self, step: int) -> tuple[complex, float] | None:
         """Pair and passage time at a checkpoint, None where it is not known."""
-        if step not in self.steps:
-            return None
-        i = self.steps.index(step)
-        return self.z[i], self.passage_times[i]
+        i = bisect_left(self.steps, step)
+        return (self.z[i], self.passage_times[i]) if self.steps[i : i + 1] == (step,) else None
 
 
 def follow_pairs(

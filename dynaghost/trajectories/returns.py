@@ -4,12 +4,14 @@ A ghost dissolves where |f| loses its minimum, and its pair stays in the complex
 ghost emerges on is the same, that ghost is the same slow point: identity is by continuation, not by being seen.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from dynaghost.columns import Packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.low_rank import RankOneCircuit
-from dynaghost.trajectories.branches import Branch, CrossingKind, Labels, Relation, Segment, Tracks
+from dynaghost.trajectories.branches import Branch, CrossingKind, Labels, Relation, Segment, Stretch, Tracks
 from dynaghost.trajectories.pairs import PairTrack, follow_pairs
 
 # Distance, as a share of the distance to the axis, within which two followed pairs are one. Newton has refined both,
@@ -88,7 +90,7 @@ def _pairs_at(
     """
     found = []
     for step in seen:
-        e = tracks.steps.index(step)
+        e = bisect_left(tracks.steps, step)
         z = points[e].ghosts[tracks.labels[e].ghosts.index(branch)].complex_point
         for track in pairs:
             at = track.at(step) if track.branch == branch else None
@@ -99,8 +101,9 @@ def _pairs_at(
 
 def _one(first: PairTrack, second: PairTrack) -> bool:
     """Whether two tracks are of one pair: it is the same at some checkpoint to which both were followed."""
-    common = set(first.steps).intersection(second.steps)
-    return any(_near(first.z[first.steps.index(step)], second.z[second.steps.index(step)]) for step in sorted(common))
+    places = dict(zip(second.steps, second.z, strict=True))
+    common = ((z, places[step]) for step, z in zip(first.steps, first.z, strict=True) if step in places)
+    return any(_near(a, b) for a, b in common)
 
 
 def _near(first: complex, second: complex) -> bool:
@@ -127,7 +130,7 @@ def _renamed(tracks: Tracks, names: Sequence[int], before: Mapping[int, int]) ->
         branches=tuple(Branch(b, tuple(segments)) for b, segments in branches.items()),
         crossings=tuple(replace(one, branches=_all(one.branches, names)) for one in tracks.crossings),
         labels=tuple(Labels(_all(one.roots, names), _all(one.ghosts, names)) for one in tracks.labels),
-        stretches=tuple(replace(one, roots=_all(one.roots, names)) for one in tracks.stretches),
+        stretches=Packed.of(Stretch, (replace(one, roots=_all(one.roots, names)) for one in tracks.stretches)),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dynaghost.columns import Packer
 from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.trajectories.branches import Branch, Crossing, CrossingKind, Labels, Relation, Segment, Stretch, Tracks
 from dynaghost.trajectories.homotopy import Change, Link, LinkStatus, Side
@@ -39,7 +40,7 @@ def track(steps: Sequence[int], points: Sequence[SlowPoints], links: Sequence[Li
     -------
     Tracks
     """
-    tracker = _Tracker(list(steps), list(points), list(links), list(odd))
+    tracker = _Tracker(steps, points, links, odd)
     tracker.begin()
     for index, link in enumerate(links):
         tracker.follow(index, link)
@@ -49,12 +50,14 @@ def track(steps: Sequence[int], points: Sequence[SlowPoints], links: Sequence[Li
 class _Tracker:
     """The state of following: which branch each point is on, at the place reached."""
 
-    def __init__(self, steps: list[int], points: list[SlowPoints], links: list[Link], odd: list[bool]) -> None:
+    def __init__(
+        self, steps: Sequence[int], points: Sequence[SlowPoints], links: Sequence[Link], odd: Sequence[bool]
+    ) -> None:
         self.steps, self.points, self.links, self.odd = steps, points, links, odd
         self.segments: list[Segment] = []
         self.open: dict[int, Segment] = {}
         self.crossings: list[Crossing] = []
-        self.stretches: list[Stretch] = []
+        self.stretches = Packer[Stretch](Stretch)
         self.labels: list[Labels] = []
         self.roots: list[int] = []
         self.criticals: dict[int, int] = {}
@@ -204,13 +207,15 @@ class _Tracker:
     def result(self) -> Tracks:
         branches = [Branch(b, tuple(s for s in self.segments if s.branch == b)) for b in range(self.next_id)]
         return Tracks(
-            tuple(self.steps), tuple(branches), tuple(self.crossings), tuple(self.labels), tuple(self.stretches)
+            tuple(self.steps), tuple(branches), tuple(self.crossings), tuple(self.labels), self.stretches.packed()
         )
 
     def _arrive(self, roots: list[int], ghosts: list[int]) -> None:
         """At a checkpoint, whose points are on these branches."""
         step, now = self.steps[len(self.labels)], self.points[len(self.labels)]
-        self.labels.append(Labels(tuple(roots), tuple(ghosts)))
+        labels = Labels(tuple(roots), tuple(ghosts))
+        # Most checkpoints have the branches of the one before: one record serves them all.
+        self.labels.append(self.labels[-1] if self.labels[-1:] == [labels] else labels)
         for branch, point in zip(roots + ghosts, now.points, strict=True):
             self.open[branch].steps.append(step)
             self.open[branch].x.append(float(point.x[0]))

@@ -137,8 +137,8 @@ class _Window:
         self.course, self.low, self.high = course, low, high
         self.first, self.last = course.steps[low], course.steps[high]
         self.visited: Array | None = None
-        if course.walks is not None:
-            self.visited = np.unique(np.concatenate([course.walks[e].visited for e in self.checkpoints]))
+        if course.ends is not None:
+            self.visited = np.unique(np.concatenate([course.walk(e).visited for e in self.checkpoints]))
 
     @property
     def checkpoints(self) -> range:
@@ -248,7 +248,7 @@ def _grade(window: _Window) -> Grade:
 def _escape(window: _Window) -> dict[str, Any]:
     """The trial's escape time at both ends of the window, beside the task's delay; in τ."""
     course, trial = window.course, window.course.trial
-    if course.walks is None or trial is None or trial.threshold is None:
+    if course.ends is None or trial is None or trial.threshold is None:
         return {}
-    times = [escape_time(course.circuits[e], course.walks[e].start, trial.threshold) for e in (window.low, window.high)]
+    times = [escape_time(course.circuits[e], course.ends[e][0], trial.threshold) for e in (window.low, window.high)]
     return {"escape_time": [t if np.isfinite(t) else None for t in times], "delay": trial.delay}
