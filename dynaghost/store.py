@@ -257,14 +257,15 @@ class Store(Database):
 
     def _finish_circuits(self, circuits: Sequence[System]) -> None:
         """The circuits of those checkpoints that no batch kept."""
-        if not (circuits and isinstance(circuits[0], Circuit)):
-            return
-        kept = {number for (number,) in self._connection.execute("SELECT number FROM circuits")}
         # In the same blocks as batches of a run of this length, one of which may be kept later.
         size = batch_of(len(circuits))
-        for number in set(range(-(-len(circuits) // size))) - kept:
-            some = circuits[number * size : (number + 1) * size]
-            self._keep_circuits(number, Stack.of(some))  # type: ignore[arg-type]
+        kept = {number for (number,) in self._connection.execute("SELECT number FROM circuits")}
+        missing = set(range(-(-len(circuits) // size))) - kept
+        # None is looked at without need: those of an analysis that was loaded are in this very database.
+        if missing and isinstance(circuits[0], Circuit):
+            for number in sorted(missing):
+                some = circuits[number * size : (number + 1) * size]
+                self._keep_circuits(number, Stack.of(some))  # type: ignore[arg-type]
 
     def _insert(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         places = ", ".join("?" * (tables.TABLES[table].count(",") + 1))
