@@ -1,0 +1,139 @@
+# %% [markdown]
+# # A sweep on a cluster
+#
+# One run tells a story. To know whether it is the rule you train many: seeds, learning rates, delays. This tutorial
+# trains a small grid, first here, then the way a cluster does it.
+#
+# ## A grid, a row a run
+#
+# `sweep` trains every network of a grid on delayed activation (first tutorial) and keeps one row a run in a database.
+# With `analyze=True` it also proves, at **every** epoch of every run, how many fixed points and ghosts there are.
+
+# %%
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import dynaghost as dg
+from dynaghost.sweep import Grid, load_sweep, sweep
+
+folder = Path(tempfile.mkdtemp())
+grid = Grid(seeds=range(3), learning_rates=[0.015, 0.03])
+found = sweep(grid, out=folder / "here", epochs=12_000, analyze=True)
+table = found.to_dataframe()
+table[["seed", "learning_rate", "final_loss", "fall_end", "ghost_from", "more_from", "stuck"]]
+
+# %% [markdown]
+# `ghost_from` is the first epoch with a ghost, `more_from` the first one with more than one fixed point, `fall_end` the
+# epoch at which the loss is first below a tenth of its first value. An empty cell: it did not happen.
+#
+# A ghost may come a little later than the fall: the complex pair slows the flow before the speed has a minimum of its
+# own (see the page on mathematics).
+#
+# So the question "ghost or bifurcation?" is now one about a table. In how many runs had the loss fallen while there had
+# never been a second fixed point?
+
+# %%
+assert (table["proved_epochs"] == 12_001).all(), "each epoch of each run is proved"
+for rate, runs in table.groupby("learning_rate"):
+    fell = runs[runs["fall_end"].notna()]
+    alone = (fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])).sum()
+    print(f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down")
+    print(f"           stuck at the end: {int(runs['stuck'].sum())}")
+
+# %%
+figure, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
+for name, colour, marker in (("ghost_from", "#009E73", "D"), ("more_from", "#0072B2", "o"), ("fall_end", "black", "v")):
+    at = table["learning_rate"] * np.exp(0.12 * (table["seed"] - 1))
+    label = {"ghost_from": "first ghost", "more_from": "second fixed point", "fall_end": "loss has fallen"}[name]
+    ax.plot(at, table[name], marker, color=colour, label=label, markersize=5, markerfacecolor="none")
+ax.set(xscale="log", xlabel="learning rate (seeds side by side)", ylabel="epoch")
+_ = ax.legend()
+
+# %% [markdown]
+# ## Interrupted? Call it again
+#
+# Runs that are in the database are not computed again. So the same call after an interruption goes on where it stopped,
+# and a larger grid only computes what is new.
+
+# %%
+seen = []
+again = sweep(grid, out=folder / "here", epochs=12_000, analyze=True, progress=lambda done, total: seen.append(done))
+assert again == found
+assert seen == [6]
+
+# %% [markdown]
+# ## Several cores, or a Dask cluster
+#
+# `n_jobs=2` uses two processes. The workers are joblib's, so the caller chooses the backend; the rows are the same with
+# any. With a Dask cluster (`pip install 'dynaghost[dask]'`):
+#
+# ```python
+# import joblib
+# from dask.distributed import Client
+#
+# client = Client("tcp://scheduler:8786")
+# with joblib.parallel_config("dask"):
+#     found = sweep(grid, out="sweep", epochs=12_000, analyze=True, n_jobs=64)
+# ```
+
+# %% [markdown]
+# ## A job array
+#
+# Slurm starts the same script many times, with another number each time. Let each task write a folder of its own: no
+# two processes then touch one database.
+#
+# ```bash
+# #!/bin/bash
+# #SBATCH --array=0-99
+# #SBATCH --cpus-per-task=1
+# #SBATCH --time=01:00:00
+# dynaghost sweep --seeds "$SLURM_ARRAY_TASK_ID" --lr 0.03 --epochs 12000 --analyze \
+#     --out "parts/task_$SLURM_ARRAY_TASK_ID"
+# ```
+#
+# If a task is killed, submit it again: it goes on. When all are done, `load_sweep` reads the parts as one table, and
+# refuses parts that were made with other settings. Here two tasks of a shorter sweep stand for the array.
+
+# %%
+SCRIPT = """
+dynaghost sweep --seeds "$SLURM_ARRAY_TASK_ID" --lr 0.03 --epochs 300 --out "parts/task_$SLURM_ARRAY_TASK_ID"
+"""
+PROGRAMS = Path(sys.executable).parent
+for task in ("0", "1"):
+    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": task, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", SCRIPT], check=True, capture_output=True, env=environment, cwd=folder)
+together = load_sweep(*sorted((folder / "parts").iterdir()))
+alone = sweep(Grid(seeds=range(2), learning_rates=[0.03]), out=folder / "alone", epochs=300)
+assert together == alone
+print(f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call")
+
+# %% [markdown]
+# ## From a row back to a run
+#
+# `save_every` keeps the checkpoints of each run as a folder that `load_run` reads, so that a row that looks odd can be
+# looked at.
+
+# %%
+one = Grid(seeds=[1], learning_rates=[0.015])
+sweep(one, out=folder / "kept", epochs=12_000, save_every=1_000)
+(run_folder,) = (folder / "kept" / "runs").iterdir()
+result = dg.analyze(dg.load_run(run_folder))
+axes = dg.plot.branches(result)
+axes[0].figure
+
+# %%
+print([verdict.verdict.value for verdict in result.verdicts])
+assert len(result.points) == 13
+assert all(points.complete for points in result.points)
+
+# %% [markdown]
+# ## What to take with you
+#
+# - A sweep is a table. Ask it how many, not whether.
+# - One folder a task, then read them together.

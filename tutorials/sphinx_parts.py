@@ -1,0 +1,84 @@
+"""What these pages need beyond Sphinx: formulas as MathML, docstrings in plain English, the schema as tables."""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+from latex2mathml.converter import convert
+from sphinx.util.nodes import nested_parse_with_titles
+
+from dynaghost.summary import schema
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.connect("autodoc-process-docstring", _plain)
+    app.add_directive("schema-tables", SchemaTables)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _inline(self: Any, node: nodes.math) -> None:
+    self.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block(self: Any, node: nodes.math_block) -> None:
+    self.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>')
+    raise nodes.SkipNode
+
+
+def _plain(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+    """Escape what reStructuredText would read as markup, outside code."""
+    for i, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...", ":", "..")):
+            # Odd parts stand between backticks: code, where nothing is to be escaped.
+            parts = re.split(r"(`[^`]*`)", line)
+            lines[i] = "".join(p if p.startswith("`") else re.sub(r"(?<!\*)\*(?!\*)|\|", r"\\\g<0>", p) for p in parts)
+
+
+class SchemaTables(Directive):
+    """The JSON Schema of `analysis.json` as one table an object, field by field."""
+
+    def run(self) -> list[nodes.Node]:
+        document = schema()
+        text = list(_table("analysis.json", document))
+        for name, part in document["$defs"].items():
+            if "properties" in part:
+                text += _table(name, part)
+        holder = nodes.section()
+        holder.document = self.state.document
+        nested_parse_with_titles(self.state, StringList(text, "analysis.schema.json"), holder)
+        return holder.children
+
+
+def _table(title: str, part: dict[str, Any]) -> list[str]:
+    lines = [f".. list-table:: ``{title}``: {part.get('description', '')}".rstrip(": "), "   :header-rows: 1"]
+    lines += ["   :widths: 22 28 50", "", "   * - field", "     - value", "     - meaning"]
+    for name, field in part["properties"].items():
+        lines += [f"   * - ``{name}``", f"     - {_kind(field)}", f"     - {_meaning(field)}"]
+    return [*lines, ""]
+
+
+def _meaning(field: dict[str, Any]) -> str:
+    text = field.get("description", "")
+    return text.replace("|", "\\|").replace("*", "\\*") or "—"
+
+
+def _kind(field: dict[str, Any]) -> str:
+    """What a field may hold, in a few words."""
+    if "const" in field:
+        return f"always ``{field['const']}``"
+    if "enum" in field:
+        return "one of " + ", ".join(f"``{value}``" for value in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(_kind(one) for one in field["anyOf"])
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return {"number_or_null": "number or null"}.get(name, f"``{name}``")
+    if field.get("type") == "array":
+        return f"array of {_kind(field.get('items', {}))}"
+    kinds = field.get("type", "any")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
