@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from dynaghost.checkpoints.gather import Checkpoint
+from dynaghost.checkpoints.readouts import readout_of
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
@@ -172,7 +173,16 @@ class Space:
 
     def conclude(self, batches: Sequence[Batch]) -> Outcome:
         networks = tuple(_recognized(checkpoint, self.run.settings).system for checkpoint in self.run)
-        return self.flow.conclude(self.run.steps, networks, batches, self._visits(), self.losses, apply=self._apply)
+        return self.flow.conclude(
+            self.run.steps,
+            networks,
+            batches,
+            self._visits(),
+            self.losses,
+            readouts=self._readout,
+            delay=self.run.settings.delay,
+            apply=self._apply,
+        )
 
     def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         if self.n_jobs == 1:
@@ -190,6 +200,14 @@ class Space:
             period = given.period_of_trials()
             return self.flow.from_trials(given.trials, period, given.context, self._drive)
         return None if trial is None else self.flow.from_x0(trial)
+
+    def _readout(self, e: int, network: System) -> Any:
+        from dynaghost.trajectories.outputs import Readout, reads_states
+
+        found = readout_of(self.run.checkpoints[e].read(), network, self.run.settings.trials)
+        if found is None or not reads_states(network):
+            return None
+        return Readout(found.weights, found.bias, self.run.settings.threshold or 0.0, found.name)
 
     def _drive(self, e: int) -> Callable[[Any], System]:
         checkpoint = self.run.checkpoints[e]

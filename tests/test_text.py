@@ -72,7 +72,7 @@ def test_every_drop_has_its_verdict_in_words_and_as_a_label(told):
     _, result, text = told
     words = {"ghost": "through a ghost", "none": "neither a bifurcation nor a ghost"}
     for verdict in result.verdicts:
-        (line,) = [line for line in text.splitlines() if line.startswith(f"loss drop {verdict.before:g}–")]
+        (line,) = [line for line in text.splitlines() if line.startswith("drop ") and f" {verdict.before:g}–" in line]
         assert words[verdict.verdict] in line
         assert f"[{verdict.verdict}, {verdict.grade}]" in line
 
@@ -85,7 +85,7 @@ def test_counts_are_told_in_stretches(ghost, stuck):
 
 
 def test_a_ghost_is_told_with_its_times(ghost):
-    verdict = ghost[ghost.index("loss drop 33580") : ghost.index("loss drop 33750")]
+    verdict = ghost[ghost.index("drop 0 of the loss, epoch 33580") : ghost.index("drop 1 of the loss, epoch 33750")]
     assert "1 fixed point throughout, proved complete" in verdict
     assert "26.7 τ" in verdict
     assert "10.23 τ, for a delay of 10 τ" in verdict

@@ -16,7 +16,8 @@ from dynaghost.systems.trials import Drive, Period, Trials
 from dynaghost.trajectories.branches import Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.findings import Batch, Outcome
-from dynaghost.trajectories.space_course import SpaceCourse, find_space_events, pair_tracks
+from dynaghost.trajectories.outputs import Readout
+from dynaghost.trajectories.space_course import SpaceCourse, find_space_events, half_zone_in_space, pair_tracks
 from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
 from dynaghost.trajectories.space_verdict import judge_in_space
@@ -93,6 +94,8 @@ def conclude(
     visits: Callable[[int, System, SlowPoints], Visit] | None,
     losses: Losses,
     *,
+    readouts: Callable[[int, System], Readout | None] | None = None,
+    delay: float | None = None,
     apply: Callable[..., Any] = map,
 ) -> Outcome:
     """Branches, events and verdicts.
@@ -106,6 +109,10 @@ def conclude(
     visits : callable or None
         What the trials visit at a checkpoint, from its index, network and slow points.
     losses : Losses
+    readouts : callable, optional
+        The readout of a checkpoint, from its index and network.
+    delay : float, optional
+        The task's, in τ.
     apply : callable
         How a function is applied to every pair of neighbouring checkpoints: `map`, or one with workers.
     """
@@ -116,7 +123,8 @@ def conclude(
     seen = None
     if visits is not None:
         seen = tuple(visits(e, network, found) for e, (network, found) in enumerate(zip(networks, points, strict=True)))
-    course = SpaceCourse(steps, circuits, points, tracks, seen, losses)
+    read = tuple(map(readouts, range(len(steps)), networks)) if readouts else ()
+    course = SpaceCourse(steps, circuits, points, tracks, seen, losses, networks, read, delay)
     events, structural = find_space_events(course)
     return Outcome(
         circuits=circuits,
@@ -127,7 +135,7 @@ def conclude(
         events=events,
         verdicts=judge_in_space(course, events),
         structural=structural,
-        notes=_notes(followed.added),
+        notes=(*_notes(followed.added), *half_zone_in_space(course, events)),
     )
 
 
@@ -179,6 +187,6 @@ def from_trials(
         states = path.reshape(-1, path.shape[-1])
         circuit = reduced(network)
         inside = states if circuit is network else circuit.project(states)  # type: ignore[attr-defined]
-        return Visit(np.asarray(inside), after.ends)
+        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start)
 
     return visits

@@ -9,10 +9,13 @@ import numpy as np
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.course import Losses, enclosing
+from dynaghost.trajectories.drops import Stagnation
 from dynaghost.trajectories.events import Event, EventKind, EventStatus, loss_events, stagnation_of
+from dynaghost.trajectories.outputs import OutputCrossing, Readout, escape_times, lifted, locate
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.space_events import space_events
 from dynaghost.trajectories.space_tracks import SpaceTracks
+from dynaghost.trajectories.straight import Line
 from dynaghost.trajectories.visits import Visit
 
 
@@ -30,6 +33,12 @@ class SpaceCourse:
     visits : tuple of Visit or None
         None where no trial is known.
     losses : Losses
+    networks : tuple of System
+        Of which the circuits are, or the circuits themselves.
+    readouts : tuple of Readout or None
+        None where no readout is known.
+    delay : float or None
+        The task's, in τ.
     """
 
     steps: tuple[int, ...]
@@ -38,6 +47,9 @@ class SpaceCourse:
     tracks: SpaceTracks
     visits: tuple[Visit, ...] | None
     losses: Losses
+    networks: tuple[System, ...] = ()
+    readouts: tuple[Readout | None, ...] = ()
+    delay: float | None = None
 
     def ends(self, e: int) -> tuple[int | None, ...]:
         """Branch of the fixed point in which each trial ends at checkpoint `e`; None where it is not known."""
@@ -45,6 +57,25 @@ class SpaceCourse:
             return ()
         roots = self.tracks.labels[e].roots
         return tuple(None if end is None else roots[end] for end in self.visits[e].ends)
+
+    def margin(self, e: int, x: Array) -> float | None:
+        """Output of a fixed point of checkpoint `e`, less the readout's threshold; None where no readout is known."""
+        readout = self.readouts[e] if self.readouts else None
+        return None if readout is None else float(readout.margin(lifted(self.circuits[e], x)))
+
+    def answers(self, e: int) -> tuple[float | None, ...]:
+        """The same of the fixed point in which each trial ends; None where that is not known."""
+        ends = () if self.visits is None else self.visits[e].ends
+        points = self.points[e].fixed_points
+        return tuple(None if end is None else self.margin(e, points[end].x) for end in ends)
+
+    def escapes(self, e: int) -> tuple[float | None, ...] | None:
+        """When each trial gets across the readout's threshold, in τ; None where trials or readout are not known."""
+        visit = None if self.visits is None else self.visits[e]
+        readout = self.readouts[e] if self.readouts else None
+        if visit is None or visit.starts is None or readout is None:
+            return None
+        return escape_times(self.networks[e], visit.starts, readout, steps=visit.steps)
 
     def enclosing(self, before: float, after: float) -> tuple[int, int] | None:
         """Indices of the checkpoints that enclose [before, after]; None where the run does not reach so far."""
@@ -64,7 +95,13 @@ def find_space_events(course: SpaceCourse) -> tuple[tuple[Event, ...], tuple[int
     structural : tuple of int
     """
     crossings = list(space_events(course.tracks))
-    found = [*crossings, *_captures(course), *loss_events(course.losses), *_no_learning_zones(course)]
+    found = [
+        *crossings,
+        *_captures(course),
+        *_readout_crossings(course),
+        *loss_events(course.losses),
+        *_no_learning_zones(course),
+    ]
     order = sorted(range(len(found)), key=lambda k: _moment(found[k]))
     ids = {k: i for i, k in enumerate(order)}
     events = tuple(replace(found[k], id=ids[k]) for k in order)
@@ -96,34 +133,94 @@ def _captures(course: SpaceCourse) -> Iterator[Event]:
             )
 
 
-def _no_learning_zones(course: SpaceCourse) -> Iterator[Event]:
-    """The gradient is gone to the end of the run, and every trial was captured by another basin before.
+def _readout_crossings(course: SpaceCourse) -> Iterator[Event]:
+    """The output of a fixed point crosses the readout's threshold."""
+    for e in range(len(course.steps) - 1):
+        readouts = course.readouts[e : e + 2]
+        if len(readouts) < 2 or readouts[0] is None or readouts[1] is None:
+            continue
+        line = Line(course.circuits[e], course.circuits[e + 1])
+        for branch, ends in _on_both_sides(course, e):
+            crossing = locate(line, ends, (readouts[0], readouts[1]))
+            if crossing is not None:
+                yield _readout_crossing(course, e, branch, crossing)
 
-    No readout is known here, so capture alone counts as wrong output.
-    """
+
+def _on_both_sides(course: SpaceCourse, e: int) -> Iterator[tuple[int, tuple[Array, Array]]]:
+    """Branches that are fixed points at a checkpoint and the next, with their states."""
+    here, there = (course.tracks.labels[k].roots for k in (e, e + 1))
+    for i, branch in enumerate(here):
+        if branch in there:
+            j = there.index(branch)
+            yield branch, (course.points[e].fixed_points[i].x, course.points[e + 1].fixed_points[j].x)
+
+
+def _readout_crossing(course: SpaceCourse, e: int, branch: int, found: OutputCrossing) -> Event:
+    evidence = {
+        "bracket": [found.before, found.after],
+        "x": course.tracks.axis.of(found.x),
+        "state": found.x.tolist(),
+        "threshold": course.readouts[e].threshold,  # type: ignore[union-attr]
+        "upwards": found.upwards,
+    }
+    at = 0.5 * (found.before + found.after)
+    steps = course.steps[e], course.steps[e + 1]
+    return Event(-1, EventKind.READOUT_CROSSING, *steps, at, (branch,), EventStatus.LOCATED, evidence)
+
+
+def _no_learning_zones(course: SpaceCourse) -> Iterator[Event]:
+    """The gradient is gone to the end of the run, and every trial was captured by a basin, some with a wrong output."""
     gone = stagnation_of(course.losses)
-    if gone is None or course.visits is None:
-        return
-    inside = [e for e, step in enumerate(course.steps) if step >= gone.before]
-    earlier = [e for e, step in enumerate(course.steps) if step < gone.before]
-    if not inside or not earlier:
-        return
-    before, after = course.ends(earlier[-1]), course.ends(inside[0])
-    stays = all(course.ends(e) == after for e in inside)
-    known = None not in before and None not in after
-    if not stays or not known or any(a == b for a, b in zip(before, after, strict=True)):
+    capture = None if gone is None else wrong_captures(course, gone)
+    if gone is None or capture is None:
         return
     evidence: dict[str, Any] = {
         "metrics": gone.metrics,
         "loss": gone.loss,
         "grad_norm": gone.grad_norm,
+        **capture,
+    }
+    branches = tuple(dict.fromkeys((*capture["from_branches"], *capture["into_branches"])))
+    yield Event(-1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence)
+
+
+def wrong_captures(course: SpaceCourse, gone: Stagnation) -> dict[str, Any] | None:
+    """How the trials were captured before a stagnation; None if one was not, or if no output is wrong.
+
+    Each ends on another branch, at every checkpoint of the stagnation, than at the last checkpoint before it. Wrong is
+    the other side of the readout's threshold than before; without a readout capture alone counts.
+    """
+    inside = [e for e, step in enumerate(course.steps) if step >= gone.before]
+    earlier = [e for e, step in enumerate(course.steps) if step < gone.before]
+    if not inside or not earlier or course.visits is None:
+        return None
+    before, after = course.ends(earlier[-1]), course.ends(inside[0])
+    stays = all(course.ends(e) == after for e in inside)
+    known = None not in before and None not in after
+    if not stays or not known or any(a == b for a, b in zip(before, after, strict=True)):
+        return None
+    outputs = course.answers(earlier[-1]), course.answers(inside[0])
+    pairs = [(a, b) for a, b in zip(*outputs, strict=True) if a is not None and b is not None]
+    wrong = sum(a * b < 0 for a, b in pairs) if pairs else None
+    if wrong == 0:
+        return None
+    readout = course.readouts[inside[0]] if pairs else None
+    return {
         "captured_between": [course.steps[earlier[-1]], course.steps[inside[0]]],
         "from_branches": list(before),
         "into_branches": list(after),
-        "threshold": None,
+        "threshold": None if readout is None else readout.threshold,
+        "wrong_outputs": wrong,
     }
-    branches = tuple(branch for branch in (*before, *after) if branch is not None)
-    yield Event(-1, EventKind.NO_LEARNING_ZONE, gone.before, gone.after, None, branches, EventStatus.LOCATED, evidence)
+
+
+def half_zone_in_space(course: SpaceCourse, events: Sequence[Event]) -> tuple[str, ...]:
+    """Where the gradient is gone but no trial was captured with a wrong output: a sentence that says so."""
+    gone = stagnation_of(course.losses)
+    if gone is None or any(event.kind is EventKind.NO_LEARNING_ZONE for event in events):
+        return ()
+    why = "no trial is known" if course.visits is None else "not every trial was captured with a wrong output before it"
+    return (f"half of a no_learning_zone: the gradient is gone from {gone.before:g} on, but {why}",)
 
 
 def pair_tracks(steps: Sequence[int], points: Sequence[SlowPoints], tracks: SpaceTracks) -> tuple[PairTrack, ...]:

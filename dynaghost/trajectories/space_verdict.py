@@ -12,8 +12,22 @@ import numpy as np
 from dynaghost.slowpoints.records import Certificate, Ghost, Kind
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.events import Event, EventKind
+from dynaghost.trajectories.outputs import summarized
 from dynaghost.trajectories.space_course import SpaceCourse, distances
-from dynaghost.trajectories.verdict import GROWTH, LEAST_PASSAGE, SHARE, Answer, Grade, Verdict, answer_of, verdict_of
+from dynaghost.trajectories.verdict import (
+    GROWTH,
+    LEAST_PASSAGE,
+    SHARE,
+    Answer,
+    Grade,
+    Margin,
+    Verdict,
+    answer_of,
+    nearest,
+    timing,
+    told,
+    verdict_of,
+)
 
 _BIFURCATIONS = (
     EventKind.SADDLE_NODE,
@@ -25,6 +39,8 @@ _BIFURCATIONS = (
     EventKind.FLIP,
     EventKind.BORDER_COLLISION,
 )
+
+_OTHERS = (EventKind.GHOST_EMERGENCE, EventKind.READOUT_CROSSING)
 
 
 def judge_in_space(course: SpaceCourse, events: Sequence[Event]) -> tuple[Verdict, ...]:
@@ -49,28 +65,34 @@ def _judge(course: SpaceCourse, events: Sequence[Event], drop: Event) -> Verdict
         return verdict_of(drop, Answer.UNDECIDED, Grade.FOUND, (), because)
     window = _Window(course, *enclosing)
     inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
-    bifurcations, far = window.split([e for e in inside if e.kind in _BIFURCATIONS])
-    emergences, far_too = window.split([e for e in inside if e.kind is EventKind.GHOST_EMERGENCE])
+    margins = window.margins([e for e in inside if e.kind in (*_BIFURCATIONS, *_OTHERS)])
+    near = [event for event in inside if event.id in margins and margins[event.id].near]
+    bifurcations = [event for event in near if event.kind in _BIFURCATIONS]
     consumed = {branch for event in bifurcations for branch in event.branches}
     pairs = [change for branch in _ghost_branches(window) if (change := _pair(window, branch)) is not None]
     moved = [pair for pair in pairs if pair["counts"] and pair["branch"] not in consumed]
+    emergences = [event for event in near if event.kind is EventKind.GHOST_EMERGENCE]
     ghosts = [event for event in emergences if not consumed.intersection(event.branches)]
+    crossings = [event for event in near if event.kind is EventKind.READOUT_CROSSING]
     doubts = _doubts(window)
+    causes = (*bifurcations, *ghosts, *crossings)
     evidence = {
         "window": [window.first, window.last],
         "fixed_points": [len(course.points[e].fixed_points) for e in (window.low, window.high)],
         "ghosts": [len(course.points[e].ghosts) for e in (window.low, window.high)],
         "pairs": pairs,
-        "readout_crossings": [],
-        "left_out": [{"event": event.id, "distance": distance} for event, distance in far + far_too],
+        "readout_crossings": [event.id for event in crossings],
+        **told(margins),
         "visited": None if window.visited is None else {"states": len(window.visited), "diameter": window.diameter},
         "relevance": "no trial known: all of state space" if window.visited is None else "within reach of the trials",
         "coverage": _coverage(window),
+        "timing": timing(drop, causes),
+        **_answers(window),
     }
     if doubts:
         evidence["because"] = "; ".join(doubts)
     answer = answer_of(bool(doubts), bool(bifurcations), bool(ghosts or moved))
-    return verdict_of(drop, answer, _grade(window), tuple(sorted(e.id for e in (*bifurcations, *ghosts))), evidence)
+    return verdict_of(drop, answer, _grade(window), tuple(sorted(event.id for event in causes)), evidence)
 
 
 class _Window:
@@ -92,20 +114,21 @@ class _Window:
         """From `x` to the nearest visited state, in the metric of checkpoint `e`; 0 where no trial is known."""
         return 0.0 if self.visited is None else float(distances(self.course.circuits[e], self.visited, x).min())
 
-    def near(self, distance: float, reach: float = 0.0) -> bool:
-        return self.visited is None or distance <= max(SHARE * self.diameter, reach)
+    @property
+    def share(self) -> float:
+        """Distance within which every slow point counts."""
+        return float("inf") if self.visited is None else SHARE * self.diameter
 
-    def split(self, events: Sequence[Event]) -> tuple[list[Event], list[tuple[Event, float]]]:
-        """Events that the trials can feel, and those too far away with their distance."""
-        near, far = [], []
+    def near(self, distance: float, reach: float = 0.0) -> bool:
+        return distance <= max(self.share, reach)
+
+    def margins(self, events: Sequence[Event]) -> dict[int, Margin]:
+        """How far each event is from what the trials visit, by its id."""
+        found = {}
         for event in events:
             at = np.asarray(event.evidence["state"], dtype=float)
-            places = [(self.distance(self.low, at), 0.0), *self._places(event)]
-            if any(self.near(distance, reach) for distance, reach in places):
-                near.append(event)
-            else:
-                far.append((event, min(distance for distance, _ in places)))
-        return near, far
+            found[event.id] = nearest([(self.distance(self.low, at), 0.0), *self._places(event)], self.share)
+        return found
 
     def _places(self, event: Event) -> list[tuple[float, float]]:
         """Distance and reach of the event's points at every checkpoint of the window."""
@@ -186,11 +209,43 @@ def _grade(window: _Window) -> Grade:
     return Grade.PROVED if complete else Grade.FOUND
 
 
+def _answers(window: _Window) -> dict[str, Any]:
+    """What the readout shows of the trials at both ends of the window: when they get across its threshold, beside the
+    task's delay, and where they were captured; nothing where no readout is known.
+    """
+    course = window.course
+    found = [course.escapes(e) for e in (window.low, window.high)]
+    if found[0] is None or found[1] is None:
+        return {}
+    readout = course.readouts[window.low]
+    assert readout is not None
+    return {
+        "escape_times": [summarized(times) for times in found if times is not None],
+        "delay": course.delay,
+        "readout": {"name": readout.name, "threshold": readout.threshold},
+        "captured": _captured(window),
+    }
+
+
+def _captured(window: _Window) -> int:
+    """How many trials end on another branch at the end of the window than at its beginning."""
+    before, after = (window.course.ends(e) for e in (window.low, window.high))
+    return sum(a != b for a, b in zip(before, after, strict=True) if a is not None and b is not None)
+
+
 def _coverage(window: _Window) -> dict[str, Any] | None:
-    """The worst of the window's checkpoints; None where all are proved complete."""
-    known = [window.course.points[e] for e in window.checkpoints if not window.course.points[e].complete]
-    shares = [points.coverage.unseen for points in known if points.coverage is not None]
-    if not shares:
+    """The worst of the window's checkpoints, and how many branches pass it; None where all are proved complete."""
+    course = window.course
+    known = [course.points[e] for e in window.checkpoints if not course.points[e].complete]
+    found = [points.coverage for points in known if points.coverage is not None]
+    if not known:
         return None
-    agree = [points.coverage.agree for points in known if points.coverage is not None]
-    return {"unseen": max(shares), "agree": None if None in agree else all(agree)}
+    agree = [coverage.agree for coverage in found]
+    branches = {branch for e in window.checkpoints for branch in (*course.tracks.labels[e].roots,)}
+    return {
+        "checkpoints": len(known),
+        "unseen": max((coverage.unseen for coverage in found), default=None),
+        "agree": None if None in agree or not agree else all(agree),
+        "starts": min((coverage.starts for coverage in found), default=None),
+        "branches": len(branches),
+    }

@@ -4,7 +4,7 @@ Only events whose bracket shares more than an endpoint with the drop's window co
 slow points that it can feel: within the larger of 10 % of the visited set's diameter and, for a ghost, its reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -85,8 +85,10 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
         return verdict_of(drop, Answer.UNDECIDED, Grade.FOUND, (), evidence)
     window = _Window(course, *enclosing)
     inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
-    bifurcations, far = _split(window, [e for e in inside if e.kind in _BIFURCATIONS])
-    emergences, far_too = _split(window, [e for e in inside if e.kind is EventKind.GHOST_EMERGENCE])
+    margins = window.margins([e for e in inside if e.kind in (*_BIFURCATIONS, EventKind.GHOST_EMERGENCE)])
+    near = [event for event in inside if event.id in margins and margins[event.id].near]
+    bifurcations = [event for event in near if event.kind in _BIFURCATIONS]
+    emergences = [event for event in near if event.kind is EventKind.GHOST_EMERGENCE]
     consumed = {branch for event in bifurcations for branch in event.branches}
     pairs = [change for track in course.pairs if (change := _pair(window, track)) is not None]
     moved = [pair for pair in pairs if pair["counts"] and pair["branch"] not in consumed]
@@ -102,7 +104,7 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
         "ghosts": [len(course.points[e].ghosts) for e in (window.low, window.high)],
         "pairs": pairs,
         "readout_crossings": [event.id for event in crossings],
-        "left_out": [{"event": event.id, "distance": distance} for event, distance in far + far_too],
+        **told(margins),
         "visited": window.range,
         "relevance": "within reach of the trial"
         if window.visited is not None
@@ -111,14 +113,81 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
     }
     if doubts:
         evidence["because"] = "; ".join(doubts)
-    explaining = tuple(sorted(event.id for event in (*bifurcations, *ghosts, *crossings)))
-    return verdict_of(drop, answer, _grade(window), explaining, evidence)
+    causes = (*bifurcations, *ghosts, *crossings)
+    evidence["timing"] = timing(drop, causes)
+    return verdict_of(drop, answer, _grade(window), tuple(sorted(event.id for event in causes)), evidence)
 
 
 def verdict_of(drop: Event, answer: Answer, grade: Grade, ids: tuple[int, ...], evidence: dict[str, Any]) -> Verdict:
     """The record of a drop\'s verdict; `ids` are the events that explain it."""
     loss_before, loss_after = drop.evidence["loss_before"], drop.evidence["loss_after"]
     return Verdict(drop.before, drop.after, loss_before, loss_after, answer, grade, ids, evidence)
+
+
+def timing(drop: Event, causes: Sequence[Event]) -> list[dict[str, Any]]:
+    """When events happen relative to a drop: their step on the straight line between checkpoints, and that step as a
+    share of the drop, 0 at its beginning and 1 at its end.
+
+    Examples
+    --------
+    >>> from dynaghost.trajectories.events import EventStatus
+    >>> drop = Event(1, EventKind.LOSS_DROP, 40, 60, None, (), EventStatus.LOCATED)
+    >>> fold = Event(0, EventKind.SADDLE_NODE, 0, 100, 0.45, (0, 1), EventStatus.PROVED)
+    >>> timing(drop, [fold])
+    [{'event': 0, 'step': 45.0, 'share_of_drop': 0.25}]
+    """
+    found = []
+    for event in sorted(causes, key=lambda event: event.id):
+        step = event.before + (event.after - event.before) * (0.5 if event.at is None else event.at)
+        share = (step - drop.before) / (drop.after - drop.before)
+        found.append({"event": event.id, "step": float(step), "share_of_drop": float(share)})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """How far an event is from what the trials visit, where it is nearest.
+
+    Attributes
+    ----------
+    distance : float
+        From the visited set to the event, or to one of its slow points at a checkpoint of the window.
+    limit : float
+        The distance within which it counts: a share of the visited set's diameter, or the ghost's reach.
+    """
+
+    distance: float
+    limit: float
+
+    @property
+    def near(self) -> bool:
+        return self.distance <= self.limit
+
+
+def nearest(places: Sequence[tuple[float, float]], share: float) -> Margin:
+    """The margin of an event from the distance and reach of each of its places.
+
+    One that is within its limit is taken before others; then the one that is farthest within, or least outside.
+
+    Examples
+    --------
+    >>> nearest([(0.5, 0.0), (0.7, 0.8)], share=0.1)
+    Margin(distance=0.7, limit=0.8)
+    """
+    margins = [Margin(distance, max(share, reach)) for distance, reach in places]
+    within = [margin for margin in margins if margin.near]
+    if within:
+        return min(within, key=lambda margin: margin.distance - margin.limit)
+    return min(margins, key=lambda margin: margin.distance)
+
+
+def told(margins: Mapping[int, Margin]) -> dict[str, list[dict[str, Any]]]:
+    """Evidence of what counts and of what was left out: event, distance and limit of each."""
+    rows = {True: list[dict[str, Any]](), False: list[dict[str, Any]]()}
+    for event, margin in sorted(margins.items()):
+        limit = None if margin.limit == float("inf") else margin.limit
+        rows[margin.near].append({"event": event, "distance": margin.distance, "limit": limit})
+    return {"within_reach": rows[True], "left_out": rows[False]}
 
 
 def answer_of(doubtful: bool, bifurcation: bool, ghost: bool) -> Answer:
@@ -152,22 +221,18 @@ class _Window:
         """From `x` to the nearest visited state; 0 where no trial is known."""
         return 0.0 if self.visited is None else float(np.min(np.abs(self.visited - x)))
 
+    @property
+    def share(self) -> float:
+        """Distance within which every slow point counts."""
+        return float("inf") if self.visited is None else SHARE * float(self.visited[-1] - self.visited[0])
+
     def near(self, distance: float, reach: float = 0.0) -> bool:
-        if self.visited is None:
-            return True
-        return distance <= max(SHARE * float(self.visited[-1] - self.visited[0]), reach)
+        return distance <= max(self.share, reach)
 
-
-def _split(window: _Window, events: Sequence[Event]) -> tuple[list[Event], list[tuple[Event, float]]]:
-    """Events that the trial can feel, and those too far away with their distance."""
-    near, far = [], []
-    for event in events:
-        distances = [(window.distance(event.evidence["x"]), 0.0), *_places(window, event)]
-        if any(window.near(distance, reach) for distance, reach in distances):
-            near.append(event)
-        else:
-            far.append((event, min(distance for distance, _ in distances)))
-    return near, far
+    def margins(self, events: Sequence[Event]) -> dict[int, Margin]:
+        """How far each event is from what the trial visits, by its id."""
+        places = {event.id: [(self.distance(event.evidence["x"]), 0.0), *_places(self, event)] for event in events}
+        return {event: nearest(found, self.share) for event, found in places.items()}
 
 
 def _places(window: _Window, event: Event) -> list[tuple[float, float]]:

@@ -34,10 +34,16 @@ class Visit:
         In the coordinates of the slow points.
     ends : tuple of int or None
         Of each trial, the index of the fixed point it ends in; None where it did not come to rest at one.
+    starts : ndarray (trials, units) or None
+        The network's states at the beginning of the period that is analyzed.
+    steps : int or None
+        Iterations of that period; None for as many as it takes to come to rest.
     """
 
     visited: Array
     ends: tuple[int | None, ...]
+    starts: Array | None = None
+    steps: int | None = None
 
 
 def first_states(network: System, x0: float | Array) -> Array:
@@ -98,7 +104,7 @@ def visit(
         if not moved > _REST * (1 + np.max(np.abs(x))):
             break
     seen = path if steps is None else path[: steps + 1]
-    return Visit(_thinned(seen), tuple(_arrived(fixed_points, end) for end in path[-1]))
+    return Visit(_thinned(seen), tuple(_arrived(fixed_points, end) for end in path[-1]), states, steps)
 
 
 def _coordinates(network: System, circuit: System, states: Array) -> tuple[System, Array]:

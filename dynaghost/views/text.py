@@ -6,17 +6,8 @@ from typing import Any
 from dynaghost.errors import counted
 from dynaghost.slowpoints.records import Certificate, Coverage, FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, Time
-from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
-from dynaghost.trajectories.verdict import Answer, Grade, Verdict
-
-_ANSWERS = {
-    Answer.GHOST: "through a ghost",
-    Answer.BIFURCATION: "through a bifurcation",
-    Answer.BOTH: "through a bifurcation and a ghost",
-    Answer.NONE: "neither a bifurcation nor a ghost",
-    Answer.UNDECIDED: "undecided",
-}
+from dynaghost.views.verdict_text import event_line, vector, verdict_text
 
 
 def summary(findings: Findings) -> str:
@@ -93,116 +84,10 @@ def _events(findings: Findings) -> list[str]:
     return [f"{counted(len(findings.events), 'event')}:", *(f"  {event_line(event)}" for event in findings.events)]
 
 
-def event_line(event: Event) -> str:
-    """One event in one line: its id, kind, steps and what matters of its evidence."""
-    when = f"{event.before:g}–{event.after:g}"
-    if event.at is not None:
-        when += f" at {event.at:.6f} of the way"
-    told = _told(event.kind, event.evidence)
-    branches = f", branch {' and '.join(map(str, event.branches))}" if event.branches else ""
-    return f"e{event.id} {event.kind} {when}{branches} ({event.status}){': ' + told if told else ''}"
-
-
-def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
-    match kind:
-        case EventKind.SADDLE_NODE:
-            return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
-        case EventKind.CAPTURE:
-            into = evidence.get("ends_on_branch", evidence["into_branch"])
-            return f"{_who_leaves(evidence)} branch {evidence['from_branch']} for branch {into}"
-        case EventKind.READOUT_CROSSING:
-            return (
-                f"a fixed point crosses κ* = {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
-            )
-        case EventKind.LOSS_DROP:
-            return f"loss {evidence['loss_before']:.4g} → {evidence['loss_after']:.4g}"
-        case EventKind.OSCILLATION:
-            return f"{evidence['alternations']} alternations, period {evidence['period']} metrics"
-        case EventKind.NO_LEARNING_ZONE if "attractor_after" in evidence:
-            return f"gradient gone, the trial ends at κ = {evidence['attractor_after']:.4g}"
-        case EventKind.NO_LEARNING_ZONE:
-            return "gradient gone, every trial was captured before"
-    return f"at {_where(evidence)}" if "x" in evidence else ""
-
-
-def _who_leaves(evidence: dict[str, Any]) -> str:
-    number = len(evidence.get("trials", ()))
-    return "the trial leaves" if number < 2 else f"{number} trials leave"
-
-
-def _where(evidence: dict[str, Any]) -> str:
-    """The place of an event: κ on the line; in many dimensions the first few numbers of the state."""
-    return f"κ = {evidence['x']:.4g}" if "state" not in evidence else f"x = {_vector(evidence['state'])}"
-
-
-def _vector(x: Sequence[float] | Array, most: int = 4) -> str:
-    """A few numbers in brackets; one without."""
-    values = [f"{value:.4g}" for value in list(x)[:most]]
-    if len(x) == 1:
-        return values[0]
-    return f"({', '.join(values)}{', …' if len(x) > most else ''})"
-
-
 def _verdicts(findings: Findings) -> list[str]:
     if not findings.verdicts:
         return ["no abrupt drop of the loss, so no verdict"]
     return [verdict_text(verdict, findings.verdicts, findings) for verdict in findings.verdicts]
-
-
-def verdict_text(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) -> str:
-    """A verdict in plain words, with its evidence.
-
-    Parameters
-    ----------
-    verdict : Verdict
-    verdicts : sequence of Verdict
-        All of the run's: drops that share a window are told to.
-    findings : Findings
-    """
-    head = (
-        f"loss drop {verdict.before:g}–{verdict.after:g} ({verdict.loss_before:.4g} → {verdict.loss_after:.4g}): "
-        f"{_ANSWERS[verdict.verdict]} [{verdict.verdict}, {verdict.grade}]"
-    )
-    return "\n  ".join([head, *_reasons(verdict, verdicts, findings)])
-
-
-def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) -> Iterator[str]:
-    evidence, axis = verdict.evidence, findings.description.axis
-    if "because" in evidence:
-        yield evidence["because"]
-    if "window" not in evidence:
-        return
-    first, last = evidence["window"]
-    before, after = evidence["fixed_points"]
-    yield f"between {axis} {first} and {last}: {_fixed_points(verdict, before, after)}"
-    for event in (findings.events[i] for i in verdict.events):
-        yield event_line(event)
-    for pair in evidence["pairs"]:
-        if pair["counts"]:
-            yield f"passage time of the ghost's pair on branch {pair['branch']}: {_change(pair['passage_time'])} τ"
-    if "escape_time" in evidence:
-        delay = "" if evidence["delay"] is None else f", for a delay of {evidence['delay']:g} τ"
-        yield f"escape time of the trial: {_change(evidence['escape_time'])} τ{delay}"
-    same = [other for other in verdicts if other.evidence.get("window") == evidence["window"]]
-    if len(same) > 1 or (evidence["readout_crossings"] and len(verdict.events) > len(evidence["readout_crossings"])):
-        yield f"one checkpoint interval holds more than it can separate: save more between {first} and {last}"
-    if evidence["left_out"]:
-        ids = ", ".join(f"e{left['event']} (distance {left['distance']:.3g})" for left in evidence["left_out"])
-        yield f"too far from the trial to count: {ids}"
-
-
-def _fixed_points(verdict: Verdict, before: int, after: int) -> str:
-    sure = "proved complete" if verdict.grade is Grade.PROVED else "found, not proved complete"
-    if verdict.verdict in (Answer.GHOST, Answer.NONE) and before != after:
-        return f"{before} → {counted(after, 'fixed point')}, {sure}; none within reach of the trial changes"
-    if verdict.verdict in (Answer.GHOST, Answer.NONE):
-        return f"{counted(before, 'fixed point')} throughout, {sure}; none is born, dies or changes stability"
-    return f"{before} → {counted(after, 'fixed point')}, {sure}"
-
-
-def _change(times: Sequence[float | None]) -> str:
-    """Two times; None is a trial that never gets there, or a pair too far away to be followed."""
-    return " → ".join("–" if t is None else f"{t:.4g}" for t in times)
 
 
 def contents_text(file: str, form: str, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> str:
@@ -265,12 +150,12 @@ def _coverage_line(coverage: Coverage) -> str:
 def _part(lower: Array, upper: Array) -> str:
     if len(lower) == 1:
         return f"[{lower[0]:.6g}, {upper[0]:.6g}]"
-    return f"around {_vector(0.5 * (lower + upper))} ± {_vector(0.5 * (upper - lower))}"
+    return f"around {vector(0.5 * (lower + upper))} ± {vector(0.5 * (upper - lower))}"
 
 
 def _fixed_point_line(point: FixedPoint, letter: str) -> str:
     why = f": {point.undecided_because}" if point.undecided_because else ""
-    place = f"{letter} = {_vector(point.x) if len(point.x) > 1 else format(point.x[0], '.6g')} ± {point.radius:.1g}"
+    place = f"{letter} = {vector(point.x) if len(point.x) > 1 else format(point.x[0], '.6g')} ± {point.radius:.1g}"
     return f"fixed point at {place}: {point.stability}, {_rates(point)} [{point.certificate}{why}]"
 
 
@@ -288,7 +173,7 @@ def _rates(point: FixedPoint) -> str:
 def _ghost_line(ghost: Ghost, letter: str, time: Time) -> str:
     unit = "τ" if time is Time.FLOW else "iterations"
     why = f": {ghost.undecided_because}" if ghost.undecided_because else ""
-    place = _vector(ghost.x) if len(ghost.x) > 1 else format(ghost.x[0], ".6g")
+    place = vector(ghost.x) if len(ghost.x) > 1 else format(ghost.x[0], ".6g")
     return (
         f"ghost at {letter} = {place}: speed {ghost.speed:.4g}, passage time {ghost.passage_time:.4g} {unit} "
         f"({ghost.passage_from}), no fixed point within {ghost.radius:.4g} [{ghost.certificate}{why}]"

@@ -1,0 +1,189 @@
+"""What a network answers: the outputs of its fixed points, and when its trials get across the readout's threshold.
+
+An output is affine in the state, before whatever squashes it, so that it crosses the threshold where the answer turns.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import Form
+from dynaghost.trajectories.straight import Line
+
+LONGEST = 20_000
+"""Iterations after which a trial that has not got across the threshold is given up."""
+
+_REST = 1e-13
+_STEP = 0.1  # of the flow, in τ, where no leak is known
+_BRACKET, _NEWTONS, _CLOSE = 1e-9, 20, 1e-10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readout:
+    """An affine readout of a network's state and its threshold.
+
+    Attributes
+    ----------
+    weights : ndarray (units,)
+    bias, threshold : float
+    name : str
+        Where it comes from.
+    """
+
+    weights: Array
+    bias: float
+    threshold: float
+    name: str
+
+    def margin(self, states: Array) -> Array:
+        """Output less threshold, of states (..., units)."""
+        return np.asarray(states @ self.weights + self.bias - self.threshold)
+
+    def between(self, other: "Readout", s: float) -> "Readout":
+        """The readout at `s` on the straight line to another."""
+        weights = self.weights + s * (other.weights - self.weights)
+        bias = self.bias + s * (other.bias - self.bias)
+        return Readout(weights, bias, self.threshold + s * (other.threshold - self.threshold), self.name)
+
+
+def lifted(circuit: System, x: Array) -> Array:
+    """The network's state of a fixed point that is given in a latent circuit's coordinates, else the state itself."""
+    return np.asarray(circuit.lift(x)) if hasattr(circuit, "lift") else np.asarray(x)
+
+
+def reads_states(network: System) -> bool:
+    """Whether outputs are read from the state: in current form they are read from rates, and none is known here."""
+    return getattr(network, "form", Form.RATE) is Form.RATE
+
+
+def escape_times(
+    network: System, starts: Array, readout: Readout, *, steps: int | None = None
+) -> tuple[float | None, ...]:
+    """When each trial gets across the readout's threshold, in τ (1/leak iterations).
+
+    Parameters
+    ----------
+    network : System
+        Under the input of the period that is analyzed.
+    starts : ndarray (trials, units)
+        States at its beginning.
+    readout : Readout
+    steps : int, optional
+        Iterations to follow; by default until the trials are at rest.
+
+    Returns
+    -------
+    tuple of float or None
+        Interpolated between iterations; None for a trial that does not get there.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> decay = LeakyRNN([[0.0]], [0.0], leak=0.01)
+    >>> (time,) = escape_times(decay, np.array([[1.0]]), Readout(np.ones(1), 0.0, 0.5, ""))
+    >>> abs(time - np.log(2)) < 0.01
+    True
+    """
+    x = np.asarray(starts, dtype=float)
+    unit = _STEP if network.leak is None else network.leak
+    before = readout.margin(x)
+    side, found = np.sign(before), np.full(len(x), np.nan)
+    for t in range(LONGEST if steps is None else steps):
+        new = network.step(x) if network.leak is not None else x + _STEP * network.f(x)
+        after = readout.margin(new)
+        crossed = np.isnan(found) & (np.sign(after) != side)
+        found[crossed] = (t + before[crossed] / (before[crossed] - after[crossed])) * unit
+        at_rest = np.max(np.abs(new - x)) <= _REST * (1 + np.max(np.abs(new)))
+        x, before = new, after
+        if at_rest or not np.isnan(found).any():
+            break
+    return tuple(None if np.isnan(time) else float(time) for time in found)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputCrossing:
+    """Where the output of a fixed point crosses the threshold on the line between two checkpoints.
+
+    Attributes
+    ----------
+    before, after : float
+        Bracket on the line, 0 to 1.
+    x : ndarray (dim,)
+        The fixed point there.
+    upwards : bool
+    """
+
+    before: float
+    after: float
+    x: Array
+    upwards: bool
+
+
+def locate(line: Line, ends: tuple[Array, Array], readouts: tuple[Readout, Readout]) -> OutputCrossing | None:
+    """Where a fixed point's output crosses the threshold, by bisection with Newton's method.
+
+    Parameters
+    ----------
+    line : Line
+        Between the circuits of two checkpoints.
+    ends : tuple of ndarray (dim,)
+        The fixed point at both.
+    readouts : tuple of Readout
+        Likewise; the readout moves on the straight line too.
+
+    Returns
+    -------
+    OutputCrossing or None
+        None where the output is on one side at both ends.
+    """
+    x, margins = [*ends], [_margin(line, k, ends[k], readouts) for k in (0, 1)]
+    if margins[0] * margins[1] > 0 or margins[0] == 0:
+        return None
+    s = [0.0, 1.0]
+    while s[1] - s[0] > _BRACKET:
+        middle = 0.5 * (s[0] + s[1])
+        there = _newton(line.at(middle), 0.5 * (x[0] + x[1]))
+        # A fixed point that turns back between the two is not at every place of the line: then the bracket stays wide.
+        if there is None:
+            break
+        k = 0 if _margin(line, middle, there, readouts) * margins[0] > 0 else 1
+        s[k], x[k] = middle, there
+    return OutputCrossing(s[0], s[1], 0.5 * (x[0] + x[1]), bool(margins[0] < margins[1]))
+
+
+def _margin(line: Line, s: float, x: Array, readouts: tuple[Readout, Readout]) -> float:
+    return float(readouts[0].between(readouts[1], s).margin(lifted(line.at(s), x)))
+
+
+def _newton(system: System, x: Array) -> Array | None:
+    start = x
+    for _ in range(_NEWTONS):
+        try:
+            change = np.linalg.solve(system.jacobian(x), -system.f(x))
+        except np.linalg.LinAlgError:
+            return None
+        x = x + change
+        if np.linalg.norm(change) <= _CLOSE * (1 + np.linalg.norm(x)):
+            return x if np.linalg.norm(x - start) <= 0.5 * (1 + np.linalg.norm(start)) else None
+    return None
+
+
+def summarized(times: Sequence[float | None]) -> dict[str, Any]:
+    """How many trials there are, how many get across, and their shortest, median and longest time.
+
+    Examples
+    --------
+    >>> summarized([2.0, None, 4.0])
+    {'trials': 3, 'escaped': 2, 'shortest': 2.0, 'median': 3.0, 'longest': 4.0}
+    """
+    known = [time for time in times if time is not None]
+    told: dict[str, Any] = {"trials": len(times), "escaped": len(known)}
+    return told | dict(zip(("shortest", "median", "longest"), _three(known), strict=True))
+
+
+def _three(times: Sequence[float]) -> Iterator[float | None]:
+    for function in (min, np.median, max):
+        yield float(function(times)) if times else None

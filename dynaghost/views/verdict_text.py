@@ -1,0 +1,169 @@
+"""Events and verdicts in plain words."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dynaghost.errors import counted
+from dynaghost.systems.base import Array, Time
+from dynaghost.trajectories.events import Event, EventKind
+from dynaghost.trajectories.findings import Findings
+from dynaghost.trajectories.verdict import Answer, Grade, Verdict
+
+_ANSWERS = {
+    Answer.GHOST: "through a ghost",
+    Answer.BIFURCATION: "through a bifurcation",
+    Answer.BOTH: "through a bifurcation and a ghost",
+    Answer.NONE: "neither a bifurcation nor a ghost",
+    Answer.UNDECIDED: "undecided",
+}
+
+
+def event_line(event: Event) -> str:
+    """One event in one line: its id, kind, steps and what matters of its evidence."""
+    when = f"{event.before:g}–{event.after:g}"
+    if event.at is not None:
+        when += f" at {event.at:.6f} of the way"
+    told = _told(event.kind, event.evidence)
+    branches = f", branch {' and '.join(map(str, event.branches))}" if event.branches else ""
+    return f"e{event.id} {event.kind} {when}{branches} ({event.status}){': ' + told if told else ''}"
+
+
+def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
+    match kind:
+        case EventKind.SADDLE_NODE:
+            return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
+        case EventKind.CAPTURE:
+            into = evidence.get("ends_on_branch", evidence["into_branch"])
+            return f"{_who_leaves(evidence)} branch {evidence['from_branch']} for branch {into}"
+        case EventKind.READOUT_CROSSING:
+            what = "a fixed point" if "state" not in evidence else "the output of a fixed point"
+            letter = "κ* =" if "state" not in evidence else "the threshold"
+            return f"{what} crosses {letter} {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
+        case EventKind.LOSS_DROP:
+            return f"loss {evidence['loss_before']:.4g} → {evidence['loss_after']:.4g}"
+        case EventKind.OSCILLATION:
+            return f"{evidence['alternations']} alternations, period {evidence['period']} metrics"
+        case EventKind.NO_LEARNING_ZONE if "attractor_after" in evidence:
+            return f"gradient gone, the trial ends at κ = {evidence['attractor_after']:.4g}"
+        case EventKind.NO_LEARNING_ZONE:
+            wrong = evidence.get("wrong_outputs")
+            outputs = "" if wrong is None else f", {counted(wrong, 'output')} on the other side of the threshold"
+            return f"gradient gone, every trial was captured before{outputs}"
+    return f"at {_where(evidence)}" if "x" in evidence else ""
+
+
+def _who_leaves(evidence: dict[str, Any]) -> str:
+    number = len(evidence.get("trials", ()))
+    return "the trial leaves" if number < 2 else f"{number} trials leave"
+
+
+def _where(evidence: dict[str, Any]) -> str:
+    """The place of an event: κ on the line; in many dimensions the first few numbers of the state."""
+    return f"κ = {evidence['x']:.4g}" if "state" not in evidence else f"x = {vector(evidence['state'])}"
+
+
+def vector(x: Sequence[float] | Array, most: int = 4) -> str:
+    """A few numbers in brackets; one without."""
+    values = [f"{value:.4g}" for value in list(x)[:most]]
+    if len(x) == 1:
+        return values[0]
+    return f"({', '.join(values)}{', …' if len(x) > most else ''})"
+
+
+def verdict_text(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) -> str:
+    """A verdict in plain words, with its evidence.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    verdicts : sequence of Verdict
+        All of the run's: drops that share a window are told to.
+    findings : Findings
+    """
+    head = (
+        f"drop {verdicts.index(verdict)} of the loss, {findings.description.axis} {verdict.before:g}–{verdict.after:g} "
+        f"({verdict.loss_before:.4g} → {verdict.loss_after:.4g}): "
+        f"{_ANSWERS[verdict.verdict]} [{verdict.verdict}, {verdict.grade}]"
+    )
+    return "\n  ".join([head, *_reasons(verdict, verdicts, findings)])
+
+
+def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) -> Iterator[str]:
+    evidence, axis = verdict.evidence, findings.description.axis
+    if "because" in evidence:
+        yield evidence["because"]
+    if "window" not in evidence:
+        return
+    first, last = evidence["window"]
+    yield f"between {axis} {first} and {last}: {_fixed_points(verdict)}"
+    if evidence.get("coverage"):
+        yield _followed(evidence["coverage"])
+    moments = {one["event"]: one for one in evidence["timing"]}
+    for event in (findings.events[i] for i in verdict.events):
+        yield f"{event_line(event)}; {_moment(moments[event.id], axis)}"
+    unit = "τ" if findings.description.time == Time.FLOW else "iterations"
+    for pair in evidence["pairs"]:
+        if pair["counts"]:
+            yield f"passage time of the ghost's pair on branch {pair['branch']}: {_change(pair['passage_time'])} {unit}"
+    yield from _escapes(evidence)
+    same = [other for other in verdicts if other.evidence.get("window") == evidence["window"]]
+    if len(same) > 1 or (evidence["readout_crossings"] and len(verdict.events) > len(evidence["readout_crossings"])):
+        yield f"one checkpoint interval holds more than it can separate: save more between {first} and {last}"
+    if evidence["visited"] is None:
+        yield "no trial is known, so all of state space counts: --x0 or --trials say what the network can feel"
+    if evidence["left_out"]:
+        ids = ", ".join(f"e{left['event']} (distance {left['distance']:.3g})" for left in evidence["left_out"])
+        yield f"too far from the trial to count: {ids}"
+
+
+def _fixed_points(verdict: Verdict) -> str:
+    """How many fixed points there are before and after, and what is known of the list."""
+    before, after = verdict.evidence["fixed_points"]
+    proved = verdict.grade is Grade.PROVED
+    sure = "proved complete" if proved else "found, not proved complete"
+    if verdict.verdict in (Answer.GHOST, Answer.NONE) and before != after:
+        near = "none within reach of the trial changes" + ("" if proved else ", as far as they were followed")
+        return f"{before} → {counted(after, 'fixed point')}, {sure}; {near}"
+    if verdict.verdict in (Answer.GHOST, Answer.NONE):
+        unchanged = "none is born, dies or changes stability" if proved else "none that was followed changes"
+        return f"{counted(before, 'fixed point')} throughout, {sure}; {unchanged}"
+    return f"{before} → {counted(after, 'fixed point')}, {sure}"
+
+
+def _followed(coverage: dict[str, Any]) -> str:
+    """What a verdict that is not proved speaks of."""
+    agree = {True: "two methods found the same", False: "two methods differ in what they found", None: "one method"}
+    unseen = "" if coverage["unseen"] is None else f", estimated unseen share at most {coverage['unseen']:.3g}"
+    number = coverage["branches"]
+    followed = f"{number} {'branch' if number == 1 else 'branches'} of fixed points that were followed"
+    return f"this speaks of the {followed}, not of all there may be: {agree[coverage['agree']]}{unseen}"
+
+
+def _moment(found: dict[str, Any], axis: str) -> str:
+    share = found["share_of_drop"]
+    where = "before" if share < 0 else "after" if share > 1 else "within"
+    return f"at {axis} {found['step']:.7g} if training went straight, {where} the drop"
+
+
+def _escapes(evidence: dict[str, Any]) -> Iterator[str]:
+    """The trials' escape times at both ends of the window, beside the task's delay."""
+    if "delay" not in evidence:
+        return
+    delay = "" if evidence["delay"] is None else f", for a delay of {evidence['delay']:g} τ"
+    if "escape_time" in evidence:
+        yield f"escape time of the trial: {_change(evidence['escape_time'])} τ{delay}"
+        return
+    first, last = evidence["escape_times"]
+    readout = evidence["readout"]
+    yield (
+        f"trials that get across {readout['threshold']:g} of the readout {readout['name']}: {first['escaped']} → "
+        f"{last['escaped']} of {last['trials']}, median escape time "
+        f"{_change([first['median'], last['median']])} τ{delay}"
+    )
+    if evidence["captured"]:
+        yield f"{counted(evidence['captured'], 'trial')} captured: another fixed point at the end than at the beginning"
+
+
+def _change(times: Sequence[float | None]) -> str:
+    """Two times; None is a trial that never gets there, or a pair too far away to be followed."""
+    return " → ".join("–" if t is None else f"{t:.4g}" for t in times)
