@@ -33,6 +33,7 @@ class Identity(StrEnum):
 
     PAIR = "complex pair"
     MINIMUM = "minimum of the speed alone"
+    KINKS = "kinks that it lies on"
 
 
 @dataclass(frozen=True, slots=True)

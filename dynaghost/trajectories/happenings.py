@@ -35,6 +35,7 @@ class HappeningKind(StrEnum):
     HOPF = "hopf"
     NEIMARK_SACKER = "neimark_sacker"
     FLIP = "flip"
+    BORDER_COLLISION = "border_collision"
     GHOST_EMERGENCE = "ghost_emergence"
     GHOST_DISSOLUTION = "ghost_dissolution"
 
@@ -99,7 +100,7 @@ def happenings(
             open_changes.remove(partner)
         found.append(_turning(k, fold, partner, lives, unstable))
     found.extend(_zeros(equation, open_changes))
-    found.extend(_crossing(equation, c) for c in changes if c.crossing is not Crossing.ZERO)
+    found.extend(crossing(equation, c) for c in changes if c.crossing is not Crossing.ZERO)
     return found
 
 
@@ -178,7 +179,7 @@ def _eigenvalue(change: Change, leak: float | None) -> dict[str, Any]:
     }
 
 
-def _crossing(equation: FixedPoints, change: Change) -> Happening:
+def crossing(equation: FixedPoints, change: Change) -> Happening:
     """A Hopf, Neimark–Sacker or flip bifurcation."""
     system = equation.line.at(change.node.s)
     flow = system.time == "flow"

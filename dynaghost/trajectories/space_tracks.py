@@ -18,7 +18,7 @@ from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.branches import Branch, Labels, Relation, Segment
 from dynaghost.trajectories.happenings import Happening, HappeningKind
 from dynaghost.trajectories.pair_curves import follow_pair, same_pair
-from dynaghost.trajectories.space_link import Place
+from dynaghost.trajectories.space_link import TOO_FAR, Place
 from dynaghost.trajectories.space_run import Followed
 from dynaghost.trajectories.stops import ASIDE, Stop
 from dynaghost.trajectories.story import Story
@@ -27,6 +27,7 @@ from dynaghost.trajectories.straight import Line
 _FAINT = 0.01  # passage time (τ) below which a pair is too far from the axis to be followed further
 NOT_LISTED = "not listed"
 # Between the stations on both sides of a checkpoint that is right at a bifurcation, these are at the checkpoint.
+_FOLDS = (HappeningKind.SADDLE_NODE, HappeningKind.CUSP, HappeningKind.BORDER_COLLISION)
 _ZEROS = (HappeningKind.SADDLE_NODE, HappeningKind.PITCHFORK, HappeningKind.TRANSCRITICAL, HappeningKind.CUSP)
 
 
@@ -223,7 +224,7 @@ class _Tracker:
         ghost = happening.kind in (HappeningKind.GHOST_EMERGENCE, HappeningKind.GHOST_DISSOLUTION)
         if ghost:
             self._ghost_event(event, happening, story, passage)
-        elif happening.kind in (HappeningKind.SADDLE_NODE, HappeningKind.CUSP):
+        elif happening.kind in _FOLDS and happening.creates is not None:
             self._saddle_node(event, number, happening, story, passage)
         elif happening.kind is HappeningKind.PITCHFORK and happening.creates is not None:
             self._split(event, number, happening, story, passage)
@@ -304,7 +305,8 @@ class _Tracker:
         for names, lost in ends:
             for place, because in lost:
                 if place.side == 0 and names[place.index] in self.open:
-                    told = f"between {steps[0]} and {steps[1]}: {because}; save more often there"
+                    told = f"between {steps[0]} and {steps[1]}: {because}"
+                    told += "; save more often there" if because.startswith(TOO_FAR) else ""
                     self.open.pop(names[place.index]).lost = told
 
     def _end(self, second: Stop, story: Story, passage: _Passage) -> None:

@@ -43,6 +43,14 @@ _BIFURCATIONS = (
 _OTHERS = (EventKind.GHOST_EMERGENCE, EventKind.READOUT_CROSSING)
 
 
+def _changes_points(event: Event) -> bool:
+    """Whether fixed points are born, die or change stability: not where one goes on beyond a border as it was."""
+    if event.kind is not EventKind.BORDER_COLLISION:
+        return event.kind in _BIFURCATIONS
+    unstable = event.evidence["unstable_directions"]
+    return "creates" in event.evidence or unstable[0] != unstable[1]
+
+
 def judge_in_space(course: SpaceCourse, events: Sequence[Event]) -> tuple[Verdict, ...]:
     """A verdict for every drop among the events of a run.
 
@@ -67,7 +75,7 @@ def _judge(course: SpaceCourse, events: Sequence[Event], drop: Event) -> Verdict
     inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
     margins = window.margins([e for e in inside if e.kind in (*_BIFURCATIONS, *_OTHERS)])
     near = [event for event in inside if event.id in margins and margins[event.id].near]
-    bifurcations = [event for event in near if event.kind in _BIFURCATIONS]
+    bifurcations = [event for event in near if _changes_points(event)]
     consumed = {branch for event in bifurcations for branch in event.branches}
     pairs = [change for branch in _ghost_branches(window) if (change := _pair(window, branch)) is not None]
     moved = [pair for pair in pairs if pair["counts"] and pair["branch"] not in consumed]

@@ -209,7 +209,7 @@ def _located(number: int, along: _Stability, span: tuple[float, float], k: int, 
     beside = max(at - _BRACKET, a), min(at + _BRACKET, b)
     node, eigenvalue = along.node(at), complex(along.spectrum(at).eigenvalues[k])
     system = along.equation.line.at(node.s)
-    crossing = _kind(eigenvalue, system.time, leak_of(system))
+    crossing = kind_of_crossing(eigenvalue, system.time, leak_of(system))
     step = 2 if crossing is Crossing.PAIR else 1
     return Change(
         number,
@@ -222,7 +222,8 @@ def _located(number: int, along: _Stability, span: tuple[float, float], k: int, 
     )
 
 
-def _kind(eigenvalue: complex, time: Time, leak: float) -> Crossing:
+def kind_of_crossing(eigenvalue: complex, time: Time, leak: float) -> Crossing:
+    """Which kind of eigenvalue is at the border of stability."""
     if abs(eigenvalue.imag) > 1e-5 * (1 + abs(eigenvalue)):
         return Crossing.PAIR
     if time is Time.MAP and leak * eigenvalue.real < -1:

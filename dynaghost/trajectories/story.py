@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
+from dynaghost.trajectories.border_curves import serves
+from dynaghost.trajectories.border_ghosts import follow_virtual
+from dynaghost.trajectories.border_link import read_borders
 from dynaghost.trajectories.closed_curves import closed_curves
 from dynaghost.trajectories.curves import Curve
 from dynaghost.trajectories.equations import FixedPoints
@@ -92,19 +95,14 @@ def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], 
     [('saddle_node', 0.5)]
     """
     equation = FixedPoints(Line(*systems))
-    listed = points[0].fixed_points, points[1].fixed_points
-    following = follow(equation, *listed, attempts=attempts)
-    found = _read(equation, points, following, [])
-    loops, more = closed_curves(equation, found.ghosts.zeros)
-    if loops:
-        found = _read(equation, points, following, loops)
+    found, more = _smooth(equation, points, attempts) if not serves(equation.line) else _piecewise(equation, points)
     order = sorted(range(len(found.events)), key=lambda i: _rank(found.events, i, found.pieces))
     numbers = {old: new for new, old in enumerate(order)}
     return Story(
         tuple(_stay(piece, count, numbers) for piece, count in zip(found.pieces, found.unstable, strict=True)),
         tuple(_renumbered(stay, numbers) for stay in found.ghosts.stays),
         tuple(found.events[i] for i in order),
-        _sorted(following.lost),
+        _sorted(found.lost),
         _sorted(found.ghosts.lost),
         (*_unlisted(found.pieces), *more),
         tuple(found.ghosts.unlisted),
@@ -113,12 +111,30 @@ def tell(systems: tuple[System, System], points: tuple[SlowPoints, SlowPoints], 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """Curves cut into pieces, and what happens on them."""
+    """Curves cut into pieces, what happens on them, and listed fixed points that are on none."""
 
     pieces: list[Life]
     unstable: list[tuple[int, int]]
     events: list[Happening]
     ghosts: GhostFollowing
+    lost: dict[Place, str]
+
+
+def _smooth(
+    equation: FixedPoints, points: tuple[SlowPoints, SlowPoints], attempts: int
+) -> tuple[_Reading, list[tuple[int, Array]]]:
+    following = follow(equation, points[0].fixed_points, points[1].fixed_points, attempts=attempts)
+    found = _read(equation, points, following, [])
+    loops, more = closed_curves(equation, found.ghosts.zeros)
+    return _read(equation, points, following, loops) if loops else found, more
+
+
+def _piecewise(
+    equation: FixedPoints, points: tuple[SlowPoints, SlowPoints]
+) -> tuple[_Reading, list[tuple[int, Array]]]:
+    found = read_borders(equation, points[0].fixed_points, points[1].fixed_points)
+    ghosts = follow_virtual(equation.line, points[0].ghosts, points[1].ghosts, found)
+    return _Reading(found.lives, found.unstable, found.events + ghosts.events, ghosts, found.lost), []
 
 
 def _read(
@@ -131,7 +147,7 @@ def _read(
     events = happenings(equation, pieces, unstable, folds, changed)
     saddle_nodes = [(k, one) for k, one in enumerate(folds) if events[k].kind is HappeningKind.SADDLE_NODE]
     ghosts = follow_ghosts(equation.line, points[0].ghosts, points[1].ghosts, saddle_nodes, len(events))
-    return _Reading(pieces, unstable, events + ghosts.events, ghosts)
+    return _Reading(pieces, unstable, events + ghosts.events, ghosts, following.lost)
 
 
 def _rank(events: list[Happening], i: int, pieces: list[Life]) -> tuple[float, int]:

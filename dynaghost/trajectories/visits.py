@@ -22,6 +22,7 @@ KEPT = 1000
 _REST, _ARRIVED = 1e-13, 1e-6
 # Without a leak the flow is followed in steps of this many τ.
 _STEP = 0.1
+_GONE = 1e100  # where a trial of an unbounded network has gone to infinity
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def visit(
     inside, x = _coordinates(network, circuit, states)
     path = [_seen(network, circuit, inside, x)]
     for _ in range(LONGEST):
+        if np.max(np.abs(x)) > _GONE:
+            break
         new = _after(inside, x)
         moved = np.max(np.abs(new - x))
         x = new
