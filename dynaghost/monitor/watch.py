@@ -165,14 +165,14 @@ class Watch:
     def _known(self, run: Run) -> Any:
         """Slow points that are known, searching what is not; in one dimension all are found again, in no time."""
         networks = [recognize(checkpoint.read(), run.settings, checkpoint.file).system for checkpoint in run]
-        if on_line.serves(networks):
+        if on_line.serves(networks[0]):
             return None
         given = run.settings
         search = in_space.Search(given.starts, given.seed, given.budget)
         for checkpoint, network in zip(run, networks, strict=True):
             if checkpoint.step not in self._points:
                 batch = in_space.compute((checkpoint.step,), (network,), search)
-                self._points[checkpoint.step] = batch.points[0]
+                (self._points[checkpoint.step],) = batch.points
         steps = [checkpoint.step for checkpoint in run]
 
         def done(i: int) -> Batch:
