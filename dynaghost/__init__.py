@@ -43,6 +43,7 @@ _HOMES = {
     "life_of": "trajectories.queries",
     "ghosts_from": "trajectories.queries",
     "events_between": "trajectories.queries",
+    "chance": "trajectories.chance",
     "compare": "trajectories.compare",
     "read_graph": "trajectories.graph",
     "DynaghostError": "errors",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from dynaghost.systems.recurrent import LeakyRNN as LeakyRNN
     from dynaghost.systems.toy import SaddleNode as SaddleNode
     from dynaghost.systems.trials import Trials as Trials
+    from dynaghost.trajectories.chance import chance as chance
     from dynaghost.trajectories.compare import compare as compare
     from dynaghost.trajectories.drops import DropRule as DropRule
     from dynaghost.trajectories.events import Event as Event

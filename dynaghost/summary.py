@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.findings import Description, Findings
@@ -38,7 +39,7 @@ def schema() -> dict[str, Any]:
     Examples
     --------
     >>> sorted(schema()["properties"])
-    ['checkpoints', 'events', 'points', 'run', 'schema', 'seed', 'software', 'verdicts']
+    ['chance', 'checkpoints', 'events', 'points', 'run', 'schema', 'seed', 'software', 'verdicts']
     """
     return json.loads(files("dynaghost").joinpath("analysis.schema.json").read_text(encoding="utf-8"))
 
@@ -70,6 +71,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "points": list(findings.rows()),
         "events": [_event(event) for event in findings.events],
         "verdicts": [_verdict(verdict) for verdict in findings.verdicts],
+        "chance": asdict(chance(findings)),
     }
     return plain(found)
 

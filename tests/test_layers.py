@@ -24,7 +24,7 @@ ROOMS = {
     "slowpoints": "records certify complexified stability line_search scalar complete search find",
     "checkpoints": "formats run recognize",
     "trajectories": "homotopy turns branches trial pairs symmetry drops course events verdict graph findings "
-    "queries compare",
+    "queries compare chance",
     "summary": "",
     "tables": "",
     "database": "",

@@ -6,6 +6,7 @@ from typing import Any
 from dynaghost.errors import counted
 from dynaghost.slowpoints.records import Certificate, Coverage, FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, Time
+from dynaghost.trajectories.chance import Chance, chance
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views.verdict_text import event_line, vector, verdict_text
 
@@ -87,7 +88,25 @@ def _events(findings: Findings) -> list[str]:
 def _verdicts(findings: Findings) -> list[str]:
     if not findings.verdicts:
         return ["no abrupt drop of the loss, so no verdict"]
-    return [verdict_text(verdict, findings.verdicts, findings) for verdict in findings.verdicts]
+    told = [verdict_text(verdict, findings.verdicts, findings) for verdict in findings.verdicts]
+    return [*told, chance_text(chance(findings))]
+
+
+def chance_text(found: Chance) -> str:
+    """Whether events lie nearer the drops than chance would have it, in a sentence.
+
+    Examples
+    --------
+    >>> print(chance_text(Chance(None, "1 separate drop, and a p-value takes at least 5", 1, 1, 1, 1, 0, 0)))
+    no p-value for events near drops: 1 separate drop, and a p-value takes at least 5
+    """
+    if found.p is None:
+        return f"no p-value for events near drops: {found.because}"
+    how = f"{found.permutations} random shifts, seed {found.seed}" if found.permutations else "every shift"
+    return (
+        f"events lie in the windows of {found.hits} of {counted(found.drops, 'drop')}; p = {found.p:.3g} for events so "
+        f"near drops by chance ({how} of the events along the run)"
+    )
 
 
 def contents_text(file: str, form: str, arrays: Mapping[str, Array], scalars: Mapping[str, Any]) -> str:
