@@ -45,6 +45,25 @@ class Analysis(Findings):
 
         save(self, out)
 
+    def report(self, path: str | PathLike[str]) -> None:
+        """Write one HTML page that shows it all, for any browser, without a network (`views.report`).
+
+        Raises
+        ------
+        DynaghostError
+            If the path is that of a folder.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> result = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)])
+        >>> with TemporaryDirectory() as out:
+        ...     result.report(f"{out}/report.html")
+        """
+        from dynaghost.views.report import report
+
+        report(self, path)
+
 
 def analyze(
     source: Run | str | PathLike[str] | Sequence[Any],

@@ -34,6 +34,13 @@ def test_the_wheel_is_typed_and_has_the_schema(wheel):
     assert {"dynaghost/py.typed", "dynaghost/analysis.schema.json"} <= set(wheel.namelist())
 
 
+def test_the_wheel_has_the_parts_of_the_report(wheel):
+    folder = ROOT / "dynaghost" / "views" / "report"
+    parts = {path.relative_to(ROOT).as_posix() for path in folder.iterdir() if path.suffix in (".html", ".css", ".js")}
+    assert len(parts) > 5
+    assert parts <= set(wheel.namelist())
+
+
 def test_metadata_asks_for_a_safe_torch_and_leaves_the_build_to_the_user(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     metadata = wheel.read(name).decode()

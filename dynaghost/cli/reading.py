@@ -1,4 +1,4 @@
-"""Commands that read checkpoints or results: analyze, inspect, plot, info."""
+"""Commands that read checkpoints or results: analyze, inspect, plot, report, info."""
 
 import math
 import os
@@ -64,9 +64,10 @@ _RUN_OPTIONS = (
 @click.argument("folder", type=click.Path(exists=True))
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
+@click.option("--report", "page", is_flag=True, help="Write report.html too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _DROP_OPTIONS, _RUN_OPTIONS)
-def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any) -> None:
+def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
     from dynaghost.analysis import Analysis
     from dynaghost.analysis import analyze as analyze_run
@@ -84,6 +85,8 @@ def analyze(folder: str, out: str | None, plots: bool, jobs: int, **options: Any
     click.echo(summary(result))
     if plots:
         _draw(result, target)
+    if page:
+        _report(result, target / "report.html")
     click.echo(f"\nresults in {target}" + (", as they were: nothing was to be done" if before else ""))
 
 
@@ -94,6 +97,16 @@ def plot(out: str) -> None:
     from dynaghost.analysis import load_analysis
 
     _draw(load_analysis(out), Path(out))
+
+
+@click.command()
+@click.argument("out", type=click.Path(exists=True, file_okay=False))
+@click.option("--to", type=click.Path(dir_okay=False), help="File to write. [default: OUT/report.html]")
+def report(out: str, to: str | None) -> None:
+    """Write one HTML page that shows the results in OUT, for any browser, without a network."""
+    from dynaghost.analysis import load_analysis
+
+    _report(load_analysis(out), Path(to) if to else Path(out) / "report.html")
 
 
 @click.command()
@@ -250,3 +263,9 @@ def _draw(result: Any, target: Path) -> None:
 
     for path in figures(result, target):
         click.echo(f"drew {path}")
+
+
+def _report(result: Any, target: Path) -> None:
+    from dynaghost.views.report import report as write
+
+    click.echo(f"wrote {write(result, target)}")

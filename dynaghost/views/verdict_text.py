@@ -9,13 +9,14 @@ from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.verdict import Answer, Grade, Verdict
 
-_ANSWERS = {
+ANSWERS = {
     Answer.GHOST: "through a ghost",
     Answer.BIFURCATION: "through a bifurcation",
     Answer.BOTH: "through a bifurcation and a ghost",
     Answer.NONE: "neither a bifurcation nor a ghost",
     Answer.UNDECIDED: "undecided",
 }
+"""What explains a drop, in words."""
 
 
 def event_line(event: Event) -> str:
@@ -23,12 +24,13 @@ def event_line(event: Event) -> str:
     when = f"{event.before:g}–{event.after:g}"
     if event.at is not None:
         when += f" at {event.at:.6f} of the way"
-    told = _told(event.kind, event.evidence)
+    matters = what_matters(event.kind, event.evidence)
     branches = f", branch {' and '.join(map(str, event.branches))}" if event.branches else ""
-    return f"e{event.id} {event.kind} {when}{branches} ({event.status}){': ' + told if told else ''}"
+    return f"e{event.id} {event.kind} {when}{branches} ({event.status}){': ' + matters if matters else ''}"
 
 
-def _told(kind: EventKind, evidence: dict[str, Any]) -> str:
+def what_matters(kind: EventKind, evidence: dict[str, Any]) -> str:
+    """What matters of an event's evidence, in words; empty where nothing does."""
     match kind:
         case EventKind.SADDLE_NODE:
             return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
@@ -83,7 +85,7 @@ def verdict_text(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findin
     head = (
         f"drop {verdicts.index(verdict)} of the loss, {findings.description.axis} {verdict.before:g}–{verdict.after:g} "
         f"({verdict.loss_before:.4g} → {verdict.loss_after:.4g}): "
-        f"{_ANSWERS[verdict.verdict]} [{verdict.verdict}, {verdict.grade}]"
+        f"{ANSWERS[verdict.verdict]} [{verdict.verdict}, {verdict.grade}]"
     )
     return "\n  ".join([head, *_reasons(verdict, verdicts, findings)])
 

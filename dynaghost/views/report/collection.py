@@ -1,0 +1,43 @@
+"""The table of a page of many runs."""
+
+from collections.abc import Sequence
+from html import escape
+
+from dynaghost.errors import counted
+from dynaghost.trajectories.findings import Findings
+from dynaghost.trajectories.verdict import Answer, Grade
+from dynaghost.views.report.words import cells_of, heads
+from dynaghost.views.verdict_text import ANSWERS
+
+_RUN_HEADS = ("Run", "Checkpoints", "Drops of the loss", "Verdicts", "Events")
+
+
+def table(runs: Sequence[tuple[str, Findings]]) -> str:
+    """The table of all runs, with links to their sections."""
+    head = heads(_RUN_HEADS)
+    rows = "".join(_run_row(name, findings, number) for number, (name, findings) in enumerate(runs))
+    return (
+        f"<h2>All runs</h2><p>{_tally(runs)}</p>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table of runs">'
+        f'<table class="cards"><caption>Runs and their verdicts</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _tally(runs: Sequence[tuple[str, Findings]]) -> str:
+    found = [(v.verdict, v.grade) for _, findings in runs for v in findings.verdicts]
+    if not found:
+        return "No run has an abrupt drop of the loss."
+    parts = [
+        f"{sum(answer is one for answer, _ in found)} {escape(ANSWERS[one])} "
+        f"({sum(answer is one and grade is Grade.PROVED for answer, grade in found)} proved)"
+        for one in Answer
+        if any(answer is one for answer, _ in found)
+    ]
+    return f"{counted(len(found), 'drop')} of the loss: {'; '.join(parts)}."
+
+
+def _run_row(name: str, findings: Findings, number: int) -> str:
+    told_of = ", ".join(f"{v.verdict.value} ({v.grade.value})" for v in findings.verdicts) or "–"
+    cells = (len(findings.steps), len(findings.verdicts), told_of, len(findings.events))
+    return f'<tr><th scope="row"><a href="#run-{number}">{escape(name)}</a></th>{cells_of(_RUN_HEADS, cells)}</tr>'

@@ -1,0 +1,196 @@
+"""One HTML file from findings: the template filled in, its policy, and the file written."""
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from dynaghost.errors import DynaghostError, counted
+from dynaghost.summary import plain, software
+from dynaghost.trajectories.findings import Findings
+from dynaghost.views import _style as style
+from dynaghost.views.report import background, captions, collection, words
+from dynaghost.views.report.payload import payload
+from dynaghost.views.report.thinning import shown
+
+MOST = 1000
+"""Checkpoints that a page shows at most; a page of many runs shows so many in all."""
+LEAST = 12
+"""Checkpoints that each run of a page of many shows at least."""
+SCRIPTS = ("draw.js", "flow.js", "spectrum.js", "timeline.js", "graph.js", "telling.js", "app.js")
+
+
+def report(findings: Findings, path: str | PathLike[str], *, title: str | None = None) -> Path:
+    """Write one HTML file that shows a run: verdicts, every checkpoint's flow, branches, events, and what is proved.
+
+    The file needs nothing else: it forbids its browser every request. The same findings give the same bytes. Of more
+    than 1000 checkpoints it shows 1000, those around events among them, and says so. `report.html#epoch=6600` opens at
+    the checkpoint nearest to that epoch.
+
+    Parameters
+    ----------
+    findings : Findings
+    path : path
+        The file to write; its folder is made where there is none.
+    title : str, optional
+        By default the name of the run's folder.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    DynaghostError
+        If the path is that of a folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from dynaghost.analysis import analyze
+    >>> findings = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)])
+    >>> with TemporaryDirectory() as out:
+    ...     "two fixed points annihilated" in report(findings, f"{out}/report.html").read_text(encoding="utf-8")
+    True
+    """
+    heading = _name(findings) if title is None else title
+    indices = shown(findings, MOST)
+    content = _sections(findings, 0, None, indices)
+    return _write(path, heading, words.answers(findings), content, [payload(findings, indices)])
+
+
+def report_collection(
+    runs: Sequence[tuple[str, Findings]], path: str | PathLike[str], *, title: str = "Collection of runs"
+) -> Path:
+    """Write one HTML file that shows many runs: a table of all, and each as a section that opens.
+
+    Parameters
+    ----------
+    runs : sequence of (str, Findings)
+        A name for each run, and what was found about it.
+    path : path
+        The file to write; its folder is made where there is none.
+    title : str
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    DynaghostError
+        If there is no run, or the path is that of a folder.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from dynaghost.analysis import analyze
+    >>> runs = [(name, analyze([{"m": [1.5], "n": [1.0], "b": [b]}])) for name, b in (("first", 0.0), ("second", 0.3))]
+    >>> with TemporaryDirectory() as out:
+    ...     page = report_collection(runs, f"{out}/report.html").read_text(encoding="utf-8")
+    >>> 'href="#run-1"' in page
+    True
+    """
+    if not runs:
+        raise DynaghostError("runs: expected at least one run, got none")
+    most = max(MOST // len(runs), LEAST)
+    chosen = [shown(findings, most) for _, findings in runs]
+    parts = [_folded(name, findings, number, chosen[number]) for number, (name, findings) in enumerate(runs)]
+    content = f"<section>{collection.table(runs)}</section>{''.join(parts)}"
+    summary = f"<p>{escape(counted(len(runs), 'run'))}</p>"
+    data = [payload(findings, indices) for (_, findings), indices in zip(runs, chosen, strict=True)]
+    return _write(path, title, summary, content, data)
+
+
+def _folded(name: str, findings: Findings, number: int, indices: Sequence[int]) -> str:
+    inside = _sections(findings, number, number, indices)
+    return (
+        f'<details class="run many" id="run-{number}"><summary>{escape(name)}</summary>'
+        f"{words.answers(findings)}{inside}</details>"
+    )
+
+
+def _name(findings: Findings) -> str:
+    return findings.description.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _sections(findings: Findings, number: int, link: int | None, indices: Sequence[int]) -> str:
+    """The parts of a run's page, from the answer to the details."""
+    parts = [
+        None,
+        ("Verdicts and their evidence", words.verdicts(findings, link, indices)),
+        ("Events", words.events(findings, link, indices)),
+        ("What is proved, and what is not", background.proofs(findings)),
+        ("The run", background.about(findings)),
+        ("Words", background.glossary(findings)),
+    ]
+    explorer = Template(_text("run.html")).substitute(captions.explorer(findings, number, indices))
+    return "".join(
+        explorer if part is None else f"<section><h2>{part[0]}</h2>\n{part[1]}</section>\n" for part in parts
+    )
+
+
+def _write(path: str | PathLike[str], heading: str, summary: str, content: str, runs: list[dict[str, Any]]) -> Path:
+    target = Path(path)
+    if target.is_dir():
+        raise DynaghostError(f"path: expected a file to write, got the folder {target}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    page = Template(_text("page.html")).substitute(
+        policy=_policy(),
+        version=escape(software()["dynaghost"]),
+        title=escape(f"{heading} – dynaghost"),
+        style=_style(),
+        heading=escape(heading),
+        summary=summary,
+        content=content,
+        software=escape(", ".join(f"{name} {version}" for name, version in software().items())),
+        data=_data(runs),
+        script=_script(),
+    )
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(page, encoding="utf-8", newline="\n")
+    os.replace(temporary, target)
+    return target
+
+
+def _data(runs: list[dict[str, Any]]) -> str:
+    """As JSON that no text of a file can end: a `<` in it is written as an escape."""
+    text = json.dumps(plain({"runs": runs}), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+@cache
+def _text(name: str) -> str:
+    return files("dynaghost.views.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    return '(() => {\n"use strict";\n' + "\n".join(map(_text, SCRIPTS)) + "})();\n"
+
+
+@cache
+def _style() -> str:
+    names = ("blue", "sky", "green", "orange", "red", "purple")
+    return Template(_text("page.css")).substitute({name: getattr(style, name.upper()) for name in names})
+
+
+@cache
+def _policy() -> str:
+    """What the page may load: its own style and script, known by their hashes, and pictures that it makes itself."""
+    own = f"script-src {_hash(_script())}; style-src {_hash(_style())}; img-src data:"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,167 @@
+"""What the page's script gets of a run: every number that its pictures and texts show, as JSON."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from dynaghost.trajectories.events import Event
+from dynaghost.trajectories.findings import Findings
+from dynaghost.views import _lanes as graph_layout
+from dynaghost.views import _layout as layout
+from dynaghost.views import _style as style
+from dynaghost.views.report.checkpoints import ROLES, checkpoints_of, share
+from dynaghost.views.report.fields import described
+from dynaghost.views.report.thinning import digits, numbers, target, thin
+
+CURVE_POINTS = 900
+"""Points of a loss curve; all branches together get `LINE_POINTS`."""
+LINE_POINTS = 9000
+
+
+def payload(findings: Findings, indices: Sequence[int]) -> dict[str, Any]:
+    """Everything that the script shows of a run.
+
+    Parameters
+    ----------
+    findings : Findings
+    indices : sequence of int
+        Of the checkpoints to show, increasing.
+
+    Returns
+    -------
+    dict
+        Of dicts, lists, texts, numbers, booleans and None. Coordinates of curves have 4 digits, more than a screen
+        shows; numbers of slow points have 6.
+    """
+    about, trial = findings.description, findings.description.trial
+    shared = share(findings, indices)
+    checkpoints = list(checkpoints_of(findings, indices, shared))
+    return {
+        "axis": about.axis,
+        "time": about.time,
+        "dim": about.dim,
+        "letter": "κ" if about.coordinates == "latent" else "x",
+        "line": layout.coordinate(findings),
+        "unit": layout.unit(findings),
+        "threshold": None if trial is None or trial.threshold is None else digits(trial.threshold, 6),
+        "frame": described(shared.frame),
+        "whole": numbers(layout.window(findings, None), 9),
+        "focus": None if (focus := layout.focus(findings)) is None else numbers(focus, 9),
+        "checkpoints": checkpoints,
+        "names": shared.names,
+        "metrics": _metrics(findings, focus),
+        "lines": _lines(findings, focus),
+        "pairs": _pairs(findings, focus),
+        "starts": _starts(findings, focus),
+        "events": [_event(findings, event, indices) for event in findings.events],
+        "spans": [_span(findings, event) for event in findings.events if event.at is None],
+        "graph": _graph(findings),
+    }
+
+
+def _metrics(findings: Findings, focus: tuple[float, float] | None) -> list[dict[str, Any]]:
+    found = []
+    for name, values in layout.metrics(findings).items():
+        kept, left_out = layout.positive(np.asarray(values, dtype=float))
+        steps, kept = thin(np.asarray(findings.losses.steps, dtype=float), kept, CURVE_POINTS, focus)
+        found.append({"name": name, "s": numbers(steps, 9), "v": numbers(kept, 4), "hidden": left_out})
+    return found
+
+
+def _lines(findings: Findings, focus: tuple[float, float] | None) -> list[dict[str, Any]]:
+    lines = layout.lines(findings)
+    most = max(LINE_POINTS // max(len(lines), 1), 12)
+    found = []
+    for line in lines:
+        steps, x = thin(np.asarray(line.steps, dtype=float), np.asarray(line.x, dtype=float), most, focus)
+        found.append(
+            {"b": line.branch, "r": ROLES.index(line.role), "s": numbers(steps, 9), "x": numbers(x, 4)},
+        )
+    return found
+
+
+def _pairs(findings: Findings, focus: tuple[float, float] | None) -> list[dict[str, Any]]:
+    """Of every complex pair its distance to the real axis; null where it was not followed."""
+    most = max(LINE_POINTS // 2 // max(len(findings.pairs), 1), 12)
+    found = []
+    for track in findings.pairs:
+        path = layout.path(findings, track)
+        steps, height = thin(path.steps.astype(float), np.abs(path.z.imag), most, focus)
+        ghost = path.ghost[np.searchsorted(path.steps, steps)]
+        found.append(
+            {"b": track.branch, "s": numbers(steps, 9), "y": numbers(height, 4), "g": ghost.astype(int).tolist()}
+        )
+    return found
+
+
+def _starts(findings: Findings, focus: tuple[float, float] | None) -> dict[str, Any] | None:
+    if findings.starts is None:
+        return None
+    places = np.array([start for start, _ in findings.starts], dtype=float)
+    steps, places = thin(np.array(findings.steps, dtype=float), places, CURVE_POINTS, focus)
+    return {"s": numbers(steps, 9), "x": numbers(places, 4)}
+
+
+def _event(findings: Findings, event: Event, indices: Sequence[int]) -> dict[str, Any]:
+    shape, colour = style.EVENTS[event.kind]
+    return {
+        "id": event.id,
+        "name": layout.name(event.kind),
+        "shape": shape,
+        "colour": _COLOURS.get(colour, "faint"),
+        "at": digits(layout.place(event), 9),
+        "before": digits(event.before, 9),
+        "after": digits(event.after, 9),
+        "y": digits(layout.height(findings, event), 6),
+        "status": event.status.value,
+        "to": indices.index(target(findings, event, indices)),
+    }
+
+
+_COLOURS = {
+    style.BLUE: "blue",
+    style.SKY: "sky",
+    style.GREEN: "green",
+    style.ORANGE: "orange",
+    style.RED: "red",
+    style.PURPLE: "purple",
+    style.GREY: "grey",
+    "white": "paper",
+    "black": "ink",
+}
+
+
+def _span(findings: Findings, event: Event) -> dict[str, Any]:
+    """A stretch that is read from the loss, with the verdict of a drop."""
+    verdict = next(
+        (v for v, d in zip(findings.verdicts, graph_layout.drops(findings), strict=True) if d is event), None
+    )
+    return {
+        "kind": event.kind.value,
+        "from": digits(event.before, 9),
+        "to": digits(event.after, 9),
+        "verdict": None if verdict is None else verdict.verdict.value,
+        "grade": None if verdict is None else verdict.grade.value,
+    }
+
+
+def _graph(findings: Findings) -> dict[str, Any]:
+    lanes = graph_layout.lay_out(findings)
+    places, names = graph_layout.lane_labels(findings, lanes)
+    return {
+        "columns": len(lanes.places),
+        "lanes": [[place, *name.split("\n")] for place, name in zip(places, names, strict=True)],
+        "lines": list(_graph_lines(findings, lanes)),
+        "nodes": [[event.id, *lanes.of_event(event)] for event in findings.events],
+        "stretches": [
+            [lanes.column(event.before), lanes.column(event.after)] for event in findings.events if event.at is None
+        ],
+        "arrows": [[relation, *start, *end] for relation, start, end in graph_layout.arrows(findings, lanes)],
+    }
+
+
+def _graph_lines(findings: Findings, lanes: graph_layout.Lanes) -> Iterator[Sequence[Any]]:
+    for line in layout.lines(findings):
+        begins, ends = lanes.ends(line)
+        yield [lanes.lanes[line.branch], ROLES.index(line.role), digits(begins, 5), digits(ends, 5)]

@@ -1,0 +1,163 @@
+"""The page's text about a run that needs no script: answers, verdicts, events. What comes from a file is escaped."""
+
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any
+
+from dynaghost.trajectories.events import Event
+from dynaghost.trajectories.findings import Findings
+from dynaghost.trajectories.verdict import Answer, Grade, Verdict
+from dynaghost.views import _layout as layout
+from dynaghost.views.report.thinning import target
+from dynaghost.views.verdict_text import ANSWERS, verdict_text, what_matters
+
+_PLAIN = {
+    Answer.GHOST: "No fixed point that the trial can feel was born, died or changed its stability while the loss fell. "
+    "What changed is a ghost: a place where the flow is slow though no fixed point is there.",
+    Answer.BIFURCATION: "Fixed points were born, died or changed their stability while the loss fell.",
+    Answer.BOTH: "While the loss fell, fixed points were born, died or changed stability, and a ghost changed too.",
+    Answer.NONE: "While the loss fell, no fixed point or ghost within reach changed in a way that would explain it.",
+    Answer.UNDECIDED: "What was found does not decide between a bifurcation and a ghost, for the reasons given.",
+}
+_GRADES = {
+    Grade.PROVED: "The fixed points at the checkpoints around this drop are proved to be all there are.",
+    Grade.FOUND: "It is not proved that all fixed points were found: the verdict speaks of those that were followed.",
+}
+
+
+def address(findings: Findings, step: float, number: int | None) -> str:
+    """Where a link to a checkpoint leads; `number` is the run's on a page of many."""
+    axis = findings.description.axis
+    return f"#{axis}={step:g}" if number is None else f"#run={number}&amp;{axis}={step:g}"
+
+
+def answers(findings: Findings) -> str:
+    """The answer in a sentence a drop, for the head of a page."""
+    if not findings.verdicts:
+        return f'<ul class="answers"><li>{_no_verdict(findings)}</li></ul>'
+    items, said = "", set[Answer]()
+    for verdict in findings.verdicts:
+        # What an answer means is said once.
+        plain = "" if verdict.verdict in said else f"<p>{_PLAIN[verdict.verdict]}</p>"
+        said.add(verdict.verdict)
+        items += f'<li class="{verdict.verdict.value}">{_answer(findings, verdict)}{plain}</li>'
+    return f'<ul class="answers">{items}</ul>'
+
+
+def _no_verdict(findings: Findings) -> str:
+    if "loss" not in layout.metrics(findings):
+        return "No losses are known, so there is no drop to explain and no verdict."
+    return "The loss has no abrupt drop, so there is no verdict."
+
+
+def _answer(findings: Findings, verdict: Verdict) -> str:
+    axis, span = findings.description.axis, findings.steps[-1] - findings.steps[0]
+    before, after = (layout.grouped(step, span) for step in (verdict.before, verdict.after))
+    drop = f"Loss {_number(verdict.loss_before)} → {_number(verdict.loss_after)}, {axis} {before} to {after}"
+    return f"{drop}: <strong>{escape(ANSWERS[verdict.verdict])}</strong> {badge(verdict.grade.value)}"
+
+
+def badge(grade: str) -> str:
+    """A grade or a status as a small mark with its word."""
+    return f'<span class="badge {"proved" if grade == "proved" else "found"}">{escape(grade)}</span>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
+
+
+def verdicts(findings: Findings, number: int | None, indices: Sequence[int]) -> str:
+    """Every verdict with its evidence."""
+    if not findings.verdicts:
+        return f"<p>{_no_verdict(findings)}</p>"
+    return "".join(_verdict(findings, verdict, number, indices) for verdict in findings.verdicts)
+
+
+def _verdict(findings: Findings, verdict: Verdict, number: int | None, indices: Sequence[int]) -> str:
+    reasons = verdict_text(verdict, findings.verdicts, findings).split("\n  ")[1:]
+    items = "".join(f"<li>{_linked(findings, reason, number, indices)}</li>" for reason in reasons)
+    return (
+        f'<div class="verdict"><h3>{_answer(findings, verdict)}</h3><p>{_PLAIN[verdict.verdict]} '
+        f"{_GRADES[verdict.grade]}</p>{f'<ul>{items}</ul>' if items else ''}</div>"
+    )
+
+
+def _linked(findings: Findings, reason: str, number: int | None, indices: Sequence[int]) -> str:
+    """A line of evidence; where it begins with an event, that is a link."""
+    found = re.match(r"e(\d+) ", reason)
+    if found is None:
+        return _words(reason)
+    event = findings.events[int(found[1])]
+    return f"{_link(findings, event, number, indices)} {_words(reason[found.end() :])}"
+
+
+def _words(text: str) -> str:
+    """Text for a page: escaped, and with minus signs before negative numbers."""
+    return escape(re.sub(r"(?<![\w.])-(?=[\d.])", "−", text))
+
+
+def _link(findings: Findings, event: Event, number: int | None, indices: Sequence[int]) -> str:
+    step = findings.steps[target(findings, event, indices)]
+    return f'<a href="{address(findings, step, number)}">e{event.id}</a>'
+
+
+_EVENT_HEADS = ("Event", "What", "Between", "Status", "Branches", "Evidence")
+
+
+def heads(names: Sequence[str]) -> str:
+    """The heads of a table's columns."""
+    return "".join(f'<th scope="col">{name}</th>' for name in names)
+
+
+def cells_of(names: Sequence[str], cells: Sequence[Any]) -> str:
+    """The cells of a row after its first; each knows its column's name, which narrow screens show beside it."""
+    return "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in zip(names[1:], cells, strict=True))
+
+
+def events(findings: Findings, number: int | None, indices: Sequence[int]) -> str:
+    """The table of events."""
+    if not findings.events:
+        return "<p>No events: what was found stays the same along training, as far as it was followed.</p>"
+    head = heads(_EVENT_HEADS)
+    rows = "".join(_event_row(findings, event, number, indices) for event in findings.events)
+    caption = f"Events in the order of training, in {findings.description.axis}s; a link shows the checkpoint after it"
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table of events"><table class="cards">'
+        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _event_row(findings: Findings, event: Event, number: int | None, indices: Sequence[int]) -> str:
+    span = findings.steps[-1] - findings.steps[0]
+    before, at, after = (layout.grouped(s, span) for s in (event.before, layout.place(event), event.after))
+    when = f"{before} and {after}" + ("" if event.at is None else f", at about {at}")
+    cells = (
+        layout.name(event.kind),
+        when,
+        badge(event.status.value),
+        " and ".join(map(str, event.branches)) or "–",
+        _words(what_matters(event.kind, event.evidence)),
+    )
+    return f'<tr><th scope="row">{_link(findings, event, number, indices)}</th>{cells_of(_EVENT_HEADS, cells)}</tr>'
+
+
+def relations(findings: Findings) -> str:
+    """The event graph as a list."""
+    items = "".join(f"<li>{escape(line)}</li>" for line in _relation_lines(findings))
+    if not items:
+        return "<p>The event graph has no relations.</p>"
+    return f'<details><summary>The event graph as a list</summary><ul class="plain">{items}</ul></details>'
+
+
+def _relation_lines(findings: Findings) -> Iterator[str]:
+    for first, second, relation in findings.graph.edges(data="relation"):
+        start, end = (_node(findings, node) for node in (first, second))
+        yield f"{start} → {relation} → {end}"
+
+
+def _node(findings: Findings, node_name: str) -> str:
+    node = findings.graph.nodes[node_name]
+    if node["kind"] == "event":
+        return f"{node_name} {layout.name(findings.events[int(node_name[1:])].kind)}"
+    return f"branch {node['branch']} as {str(node['point']).replace('_', ' ')}"
