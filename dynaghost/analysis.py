@@ -210,7 +210,7 @@ class Space:
 
         return Parallel(n_jobs=self.n_jobs)(delayed(function)(item) for item in items)
 
-    def _visits(self) -> Callable[..., Any] | None:
+    def _visits(self) -> Any:
         given, trial = self.run.settings, _trial(self.run.settings)
         if given.trials is not None and given.trials.inputs is not None:
             if given.trials.states is not None:

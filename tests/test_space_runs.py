@@ -165,6 +165,10 @@ def test_capture_and_no_learning_zone_in_space():
     result = dg.analyze(dg.load_run(weights, metrics=metrics, x0=0.05, leak=0.5))
     captures = [event for event in result.events if event.kind == "capture"]
     assert [(event.before, event.after) for event in captures] == [(200, 300)]
+    # The start is the middle fixed point, 0.05 = tanh(1.5·0.05 + b).
+    assert captures[0].at == pytest.approx((np.arctanh(0.05) - 0.075 + 0.1) / 0.2, abs=1e-8)
+    low, high = captures[0].evidence["bracket"]
+    assert low <= captures[0].at <= high <= low + 1e-9
     low, high = captures[0].branches
     assert result.branches[low].at(200)[1] < result.branches[high].at(200)[1]
     (zone,) = [event for event in result.events if event.kind == "no_learning_zone"]
@@ -172,6 +176,23 @@ def test_capture_and_no_learning_zone_in_space():
     # Without the capture the gradient alone is no such zone.
     quiet = dg.analyze(dg.load_run(weights, metrics=metrics, x0=0.9, leak=0.5))
     assert not [event for event in quiet.events if event.kind in ("capture", "no_learning_zone")]
+
+
+def test_a_capture_is_located_with_the_trials_inputs_in_the_network_between():
+    # One step with input u from x = 0.1, then memory: x₁ is the middle fixed point where 1.5·0.1 + u = 1.5·x₁.
+    inputs = np.zeros((1, 6, 1))
+    inputs[0, 0, 0] = -0.3
+    trials = Trials.of(inputs=inputs, initial=np.array([[0.1, 0.1]]), periods={"cue": (0, 1), "memory": (1, 6)})
+    names = ("weight_hh_l0", "weight_ih_l0", "bias_hh_l0", "bias_ih_l0")
+    arrays = np.diag([1.5, 0.5]), np.array([[1.0], [0.0]])
+    weights = [
+        {name: torch.tensor(one) for name, one in zip(names, (*arrays, np.array([b, 0.0]), np.zeros(2)), strict=True)}
+        for b in (-0.1, 0.2)
+    ]
+    result = dg.analyze(dg.load_run(weights, trials=trials))
+    (capture,) = [event for event in result.events if event.kind == "capture"]
+    middle = 0.1 - 0.3 / 1.5
+    assert capture.at == pytest.approx((np.arctanh(middle) - 1.5 * middle + 0.1) / 0.3, abs=1e-8)
 
 
 @pytest.mark.parametrize(("start", "verdict"), [(-0.7, "bifurcation"), (0.93, "none")])

@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from dynaghost.errors import DynaghostError, counted
 from dynaghost.slowpoints.find import find_near, find_slow_points
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
-from dynaghost.systems.low_rank import LowRankRNN
-from dynaghost.systems.trials import Drive, Period, Trials
 from dynaghost.trajectories.branches import Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.findings import Batch, Outcome
@@ -20,12 +16,14 @@ from dynaghost.trajectories.outputs import Readout
 from dynaghost.trajectories.space_course import SpaceCourse, find_space_events, half_zone_in_space, pair_tracks
 from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
+from dynaghost.trajectories.space_trials import Visits, from_trials, from_x0, reduced
 from dynaghost.trajectories.space_verdict import judge_in_space
-from dynaghost.trajectories.trial import Trial
-from dynaghost.trajectories.visits import Visit, first_states, visit
 
 BATCH = 8
 """Checkpoints in one task. The same for every number of jobs, so that results are too."""
+
+
+__all__ = ["BATCH", "Search", "compute", "conclude", "from_trials", "from_x0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +40,6 @@ class Search:
     starts: int | Array | None = None
     seed: int = 0
     budget: int | None = None
-
-
-def reduced(network: System) -> System:
-    """In whose coordinates slow points are: the latent circuit of a network of low rank, else the network."""
-    return network.latent() if isinstance(network, LowRankRNN) else network
 
 
 def compute(steps: tuple[int, ...], networks: Sequence[System], search: Search) -> Batch:
@@ -91,7 +84,7 @@ def conclude(
     steps: tuple[int, ...],
     networks: tuple[System, ...],
     batches: Sequence[Batch],
-    visits: Callable[[int, System, SlowPoints], Visit] | None,
+    visits: Visits | None,
     losses: Losses,
     *,
     readouts: Callable[[int, System], Readout | None] | None = None,
@@ -106,8 +99,7 @@ def conclude(
     networks : tuple of System
     batches : sequence of Batch
         As `compute` gave them.
-    visits : callable or None
-        What the trials visit at a checkpoint, from its index, network and slow points.
+    visits : Visits or None
     losses : Losses
     readouts : callable, optional
         The readout of a checkpoint, from its index and network.
@@ -123,8 +115,9 @@ def conclude(
     seen = None
     if visits is not None:
         seen = tuple(visits(e, network, found) for e, (network, found) in enumerate(zip(networks, points, strict=True)))
+    starts = None if visits is None else visits.starts
     read = tuple(map(readouts, range(len(steps)), networks)) if readouts else ()
-    course = SpaceCourse(steps, circuits, points, tracks, seen, losses, networks, read, delay)
+    course = SpaceCourse(steps, circuits, points, tracks, seen, losses, networks, read, delay, starts)
     events, structural = find_space_events(course)
     return Outcome(
         circuits=circuits,
@@ -153,40 +146,3 @@ def _starts(course: SpaceCourse) -> tuple[tuple[float, int | None], ...] | None:
         (course.tracks.axis.of(one.visited[0]), course.ends(e)[0] if one.ends else None)
         for e, one in enumerate(course.visits)
     )
-
-
-def from_x0(trial: Trial) -> Callable[[int, System, SlowPoints], Visit]:
-    """Trials that start at given states and have no other input than the network's constant one."""
-
-    def visits(_: int, network: System, points: SlowPoints) -> Visit:
-        states = first_states(network, trial.x0)
-        return visit(network, reduced(network), points.fixed_points, states, steps=trial.steps)
-
-    return visits
-
-
-def from_trials(
-    trials: Trials, period: Period, context: int, drives: Callable[[int], Drive]
-) -> Callable[[int, System, SlowPoints], Visit]:
-    """Trials with inputs over time, in the period whose constant input is analyzed.
-
-    Parameters
-    ----------
-    trials : Trials
-    period : Period
-    context : int
-        Which of the period's inputs; only the trials that have it are felt.
-    drives : callable
-        From the index of a checkpoint to its network under a given input.
-    """
-    chosen = period.context == context
-
-    def visits(e: int, network: System, points: SlowPoints) -> Visit:
-        path = trials.simulate(drives(e))[chosen, period.start : period.stop + 1]
-        after = visit(network, reduced(network), points.fixed_points, path[:, -1])
-        states = path.reshape(-1, path.shape[-1])
-        circuit = reduced(network)
-        inside = states if circuit is network else circuit.project(states)  # type: ignore[attr-defined]
-        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start)
-
-    return visits

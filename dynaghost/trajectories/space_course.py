@@ -1,6 +1,6 @@
 """A run of systems in many dimensions with everything that was followed through it, and what happens along it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from dynaghost.trajectories.drops import Stagnation
 from dynaghost.trajectories.events import Event, EventKind, EventStatus, loss_events, stagnation_of
 from dynaghost.trajectories.outputs import OutputCrossing, Readout, escape_times, lifted, locate
 from dynaghost.trajectories.pairs import PairTrack
+from dynaghost.trajectories.space_captures import bracket
 from dynaghost.trajectories.space_events import space_events
 from dynaghost.trajectories.space_tracks import SpaceTracks
 from dynaghost.trajectories.straight import Line
@@ -39,6 +40,8 @@ class SpaceCourse:
         None where no readout is known.
     delay : float or None
         The task's, in τ.
+    starts : callable or None
+        From a link, a place on it and the network there to the first state of every trial, (trials, units).
     """
 
     steps: tuple[int, ...]
@@ -50,6 +53,7 @@ class SpaceCourse:
     networks: tuple[System, ...] = ()
     readouts: tuple[Readout | None, ...] = ()
     delay: float | None = None
+    starts: Callable[[int, float, System], Array] | None = None
 
     def ends(self, e: int) -> tuple[int | None, ...]:
         """Branch of the fixed point in which each trial ends at checkpoint `e`; None where it is not known."""
@@ -120,17 +124,34 @@ def _captures(course: SpaceCourse) -> Iterator[Event]:
             if first is not None and last is not None and first != last:
                 moves.setdefault((first, last), []).append(trial)
         for (first, last), trials in moves.items():
-            evidence = {"bracket": [0.0, 1.0], "from_branch": first, "into_branch": last, "trials": trials}
+            low, high = _captured(course, e, trials[0], first)
+            evidence = {"bracket": [low, high], "from_branch": first, "into_branch": last, "trials": trials}
             yield Event(
                 -1,
                 EventKind.CAPTURE,
                 course.steps[e],
                 course.steps[e + 1],
-                0.5,
+                0.5 * (low + high),
                 (first, last),
                 EventStatus.LOCATED,
                 evidence,
             )
+
+
+def _captured(course: SpaceCourse, e: int, trial: int, first: int) -> tuple[float, float]:
+    """Between which places on a link a trial leaves the branch `first`."""
+    starts = course.starts
+    if starts is None:
+        return 0.0, 1.0
+    networks = course.networks or course.circuits
+    line = Line(*networks[e : e + 2])
+    return bracket(
+        line,
+        line if type(networks[e]) is type(course.circuits[e]) else Line(*course.circuits[e : e + 2]),
+        (course.points[e], course.points[e + 1]),
+        lambda s, network: starts(e, s, network)[trial],
+        lambda place: course.tracks.labels[e + place.side].roots[place.index] == first,
+    )
 
 
 def _readout_crossings(course: SpaceCourse) -> Iterator[Event]:

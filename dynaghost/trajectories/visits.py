@@ -110,6 +110,27 @@ def visit(
     return Visit(_thinned(seen), tuple(_arrived(fixed_points, end) for end in path[-1]), states, steps)
 
 
+def rest(network: System, circuit: System, start: Array) -> Array | None:
+    """Where a trial from one state (units,) comes to rest, in the circuit's coordinates; None where it does not.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> network = LeakyRNN([[2.0]], [0.0], leak=0.5)
+    >>> rest(network, network, np.array([0.1])).round(3).tolist()
+    [0.958]
+    """
+    inside, x = _coordinates(network, circuit, start[None])
+    for _ in range(LONGEST):
+        new = _after(inside, x)
+        moved, x = np.max(np.abs(new - x)), new
+        if not moved > _REST * (1 + np.max(np.abs(x))):
+            return np.asarray(_seen(network, circuit, inside, x)[0])
+        if np.max(np.abs(x)) > _GONE:
+            break
+    return None
+
+
 def _coordinates(network: System, circuit: System, states: Array) -> tuple[System, Array]:
     """The system that is iterated, and where it starts."""
     if isinstance(network, LowRankRNN) and network.form is Form.RATE and circuit is not network:

@@ -1,0 +1,87 @@
+"""Trials of a run in many dimensions: what they visit at each checkpoint, and how they begin anywhere on a link."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import LowRankRNN
+from dynaghost.systems.trials import Drive, Period, Trials
+from dynaghost.trajectories.straight import between
+from dynaghost.trajectories.trial import Trial
+from dynaghost.trajectories.visits import Visit, first_states, visit
+
+
+def reduced(network: System) -> System:
+    """In whose coordinates slow points are: the latent circuit of a network of low rank, else the network."""
+    return network.latent() if isinstance(network, LowRankRNN) else network
+
+
+class Visits(Protocol):
+    """What trials visit at a checkpoint, from its index, network and slow points."""
+
+    def __call__(self, e: int, network: System, points: SlowPoints) -> Visit: ...
+
+    def starts(self, e: int, s: float, network: System) -> Array:
+        """First states (trials, units) at `s` on the line from checkpoint `e` to the next; `network` is that there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FromX0:
+    trial: Trial
+
+    def __call__(self, e: int, network: System, points: SlowPoints) -> Visit:
+        states = first_states(network, self.trial.x0)
+        return visit(network, reduced(network), points.fixed_points, states, steps=self.trial.steps)
+
+    def starts(self, e: int, s: float, network: System) -> Array:
+        return first_states(network, self.trial.x0)
+
+
+def from_x0(trial: Trial) -> Visits:
+    """Trials that start at given states and have no other input than the network's constant one."""
+    return _FromX0(trial)
+
+
+@dataclass(frozen=True, slots=True)
+class _FromTrials:
+    trials: Trials
+    period: Period
+    context: int
+    drives: Callable[[int], Drive]
+
+    def __call__(self, e: int, network: System, points: SlowPoints) -> Visit:
+        period = self.period
+        path = self._path(self.drives(e))
+        after = visit(network, reduced(network), points.fixed_points, path[:, -1])
+        states = path.reshape(-1, path.shape[-1])
+        circuit = reduced(network)
+        inside = states if circuit is network else circuit.project(states)  # type: ignore[attr-defined]
+        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start)
+
+    def starts(self, e: int, s: float, network: System) -> Array:
+        first, second = self.drives(e), self.drives(e + 1)
+        return self._path(lambda value: between(first(value), second(value), s))[:, -1]
+
+    def _path(self, drive: Drive) -> Array:
+        """The states of the period: (trials of the context, steps + 1, units)."""
+        chosen = self.period.context == self.context
+        return self.trials.simulate(drive)[chosen, self.period.start : self.period.stop + 1]
+
+
+def from_trials(trials: Trials, period: Period, context: int, drives: Callable[[int], Drive]) -> Visits:
+    """Trials with inputs over time, in the period whose constant input is analyzed.
+
+    Parameters
+    ----------
+    trials : Trials
+    period : Period
+    context : int
+        Which of the period's inputs; only the trials that have it are felt.
+    drives : callable
+        From the index of a checkpoint to its network under a given input.
+    """
+    return _FromTrials(trials, period, context, drives)
