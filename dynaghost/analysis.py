@@ -126,6 +126,7 @@ def analyze(
         events=outcome.events,
         verdicts=outcome.verdicts,
         structural=outcome.structural,
+        paths=outcome.paths,
     )
 
 

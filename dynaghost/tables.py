@@ -8,6 +8,7 @@ from dynaghost.codec import dumps, loads
 from dynaghost.columns import Block, Packed, packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.summary import losses_at, plain, software
+from dynaghost.systems.base import Array
 from dynaghost.trajectories.branches import Branch, Crossing, Labels, Stretch, Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
@@ -32,7 +33,13 @@ TABLES = {
 row's record as JSON (`codec`); what there is at every checkpoint is in `block`, packed (`columns`)."""
 
 # The kinds of records that are packed, by the name of their blocks.
-_BLOCKS: dict[str, Any] = {"points": SlowPoints, "labels": Labels, "starts": End, "stretches": Stretch}
+_BLOCKS: dict[str, Any] = {
+    "points": SlowPoints,
+    "labels": Labels,
+    "starts": End,
+    "stretches": Stretch,
+    "paths": Array,
+}
 
 Row = tuple[Any, ...]
 Reader = Callable[[str], Iterable[Row]]
@@ -76,6 +83,7 @@ def fields(read: Reader) -> dict[str, Any]:
         "events": _records(read, Event, "event"),
         "verdicts": _records(read, Verdict, "verdict"),
         "structural": loads(tuple[int, ...], structural),
+        "paths": kept["paths"] if len(kept["paths"]) else None,
     }
 
 
@@ -147,6 +155,7 @@ def _block_rows(findings: Findings) -> Iterator[Row]:
         "labels": findings.tracks.labels,
         "starts": findings.starts or (),
         "stretches": findings.tracks.stretches,
+        "paths": findings.paths or (),
     }
     for name, sequence in sequences.items():
         kept = sequence if isinstance(sequence, Packed) else Packed.of(_BLOCKS[name], sequence)

@@ -74,6 +74,41 @@ def test_results_are_saved_and_loaded_to_the_last_bit(result, tmp_path):
     assert document["run"]["dim"] == 2
 
 
+def test_the_states_that_trials_visit_are_there(result, tmp_path):
+    result.save(tmp_path)
+    loaded = dg.load_analysis(tmp_path)
+    for step in (0, 200, 400):
+        network = dg.LowRankRNN(M, (0.4 + 0.6 * step / 400) * N, B, leak=0.2)
+        paths, x = result.visited(step), np.full(100, 0.4)
+        assert paths.shape[0] == 1
+        assert paths.shape[1] <= 60
+        every = [network.latent().project(x)]
+        for _ in range(5000):
+            x = network.step(x)
+            every.append(network.latent().project(x))
+        np.testing.assert_allclose(paths[0, :4], every[:4], atol=1e-12)
+        assert all(np.min(np.abs(np.array(every) - seen).max(-1)) < 1e-9 for seen in paths[0])
+        np.testing.assert_allclose(paths[0, -1], every[-1], atol=1e-9)
+        np.testing.assert_array_equal(loaded.visited(step), paths)
+    with pytest.raises(dg.DynaghostError, match="expected one of the 11 checkpoints, 0 to 400, got 7"):
+        result.visited(7)
+
+
+def test_visited_states_on_the_line_are_the_trials(tmp_path):
+    states = {k: {"m": [1.5], "n": [1.0], "b": [0.1 * k]} for k in range(4)}
+    for settings in ({"x0": -0.9}, {"x0": -0.9, "trial_steps": 7}):
+        result = dg.analyze(dg.load_run(states, leak=0.5, **settings))
+        result.save(tmp_path / str(len(settings)))
+        for found in (result, dg.load_analysis(tmp_path / str(len(settings)))):
+            path, kappa = found.visited(3)[0, :, 0], -0.9
+            assert len(path) == 8 if "trial_steps" in settings else len(path) > 20
+            for seen in path:
+                assert seen == pytest.approx(kappa, abs=1e-12)
+                kappa = 0.5 * kappa + 0.5 * np.tanh(1.5 * kappa + 0.3)
+    assert dg.analyze(dg.load_run(states, leak=0.5)).visited(0) is None
+    assert dg.analyze(dg.load_run(states, x0=0.1)).visited(0) is None
+
+
 def test_pictures_of_a_plane(result, tmp_path):
     names = [path.stem for path in plot.figures(result, tmp_path, formats=["png"])]
     assert {"states", "eigenvalues", "phase_portrait", "branches", "event_graph"} <= set(names)
@@ -110,6 +145,7 @@ def test_a_period_of_the_trials_says_the_input(rnn_run):
     plain = dg.analyze(dg.load_run(rnn_run, inputs=0.0))
     assert repr(memory.points) == repr(plain.points)
     assert memory.starts is not None
+    assert memory.visited(1).shape == (2, 6, 3)
     cue = dg.analyze(dg.load_run(rnn_run, trials=trials, period="cue", context=1))
     other = dg.analyze(dg.load_run(rnn_run, inputs=-1.0))
     assert repr(cue.points) == repr(other.points)

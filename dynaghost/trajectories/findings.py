@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from dynaghost.columns import Many
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
-from dynaghost.systems.base import System
+from dynaghost.systems.base import Array, System
+from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.branches import Branch, Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.homotopy import Link
 from dynaghost.trajectories.pairs import PairTrack
-from dynaghost.trajectories.trial import Trial
+from dynaghost.trajectories.trial import Trial, kappas
 from dynaghost.trajectories.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Outcome:
     verdicts: tuple[Verdict, ...]
     structural: tuple[int, ...]
     notes: tuple[str, ...]
+    paths: Sequence[Array] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ class Findings:
         One a loss drop.
     structural : tuple of int
         Id of the event of every crossing of `tracks`.
+    paths : sequence of ndarray (trials, times, dim), or None
+        Of trials in many dimensions, what `visited` gives, one a checkpoint.
     """
 
     description: Description
@@ -154,6 +158,7 @@ class Findings:
     events: tuple[Event, ...]
     verdicts: tuple[Verdict, ...]
     structural: tuple[int, ...] = field(repr=False)
+    paths: Sequence[Array] | None = field(default=None, repr=False)
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -171,6 +176,44 @@ class Findings:
 
         span = (self.steps[0], self.steps[-1])
         return event_graph(self.branches, self.events, self.verdicts, self.structural, span)
+
+    def visited(self, step: int) -> Array | None:
+        """The states that trials visit at a checkpoint: (trials, times, dim), in the coordinates of the slow points.
+
+        Parameters
+        ----------
+        step : int
+
+        Returns
+        -------
+        ndarray or None
+            Of at most 8 trials at 60 times, more of them at the beginning; in one dimension of the trial at every
+            iteration. None where no trial is known, or in one dimension no leak.
+
+        Raises
+        ------
+        DynaghostError
+            If there is no such checkpoint.
+
+        Examples
+        --------
+        >>> from dynaghost.analysis import analyze
+        >>> from dynaghost.checkpoints.run import load_run
+        >>> result = analyze(load_run([{"m": [0.0], "n": [1.0], "b": [0.0]}], leak=0.5, x0=1.0, trial_steps=3))
+        >>> result.visited(0).shape
+        (1, 4, 1)
+        """
+        if step not in self.steps:
+            known = f"{self.steps[0]} to {self.steps[-1]}"
+            raise DynaghostError(f"step: expected one of the {len(self.steps)} checkpoints, {known}, got {step!r}")
+        e = self.steps.index(step)
+        if self.paths is not None:
+            return self.paths[e]
+        circuit = self.circuits[e] if self.circuits else None
+        if self.starts is None or self.description.trial is None or not isinstance(circuit, RankOneCircuit):
+            return None
+        visited = kappas(circuit, self.starts[e][0], self.description.trial.steps)
+        return None if visited is None else visited[None, :, None]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict a slow point and checkpoint, as in `analysis.json`."""

@@ -18,6 +18,7 @@ from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
 from dynaghost.trajectories.space_trials import Visits, from_trials, from_x0, reduced
 from dynaghost.trajectories.space_verdict import judge_in_space
+from dynaghost.trajectories.visits import numbers_each, shown
 
 BATCH = 8
 """Checkpoints in one task. The same for every number of jobs, so that results are too."""
@@ -128,6 +129,7 @@ def conclude(
         events=events,
         verdicts=judge_in_space(course, events),
         structural=structural,
+        paths=None if seen is None else tuple(shown(one.paths, numbers_each(len(steps))) for one in seen),
         notes=(*_notes(followed.added), *half_zone_in_space(course, events)),
     )
 

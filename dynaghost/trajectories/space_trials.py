@@ -12,7 +12,7 @@ from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.systems.trials import Drive, Period, Trials
 from dynaghost.trajectories.straight import between
 from dynaghost.trajectories.trial import Trial
-from dynaghost.trajectories.visits import Visit, first_states, visit
+from dynaghost.trajectories.visits import NUMBERS, Visit, first_states, shown, visit
 
 
 def reduced(network: System) -> System:
@@ -60,7 +60,8 @@ class _FromTrials:
         states = path.reshape(-1, path.shape[-1])
         circuit = reduced(network)
         inside = states if circuit is network else circuit.project(states)  # type: ignore[attr-defined]
-        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start)
+        paths = shown(np.asarray(inside).reshape(*path.shape[:2], -1), NUMBERS)
+        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start, paths)
 
     def starts(self, e: int, s: float, network: System) -> Array:
         first, second = self.drives(e), self.drives(e + 1)

@@ -110,12 +110,37 @@ def walk(network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial
     if network.form is Form.CURRENT:
         visited = _in_state_space(network, circuit, state)
     else:
-        states = kernel.states_room(LONGEST)
-        count, _ = kernel.walk(*circuit.weights, network.leak, float(circuit.project(state)[0]), states)
-        visited = states[:count].copy()
+        found = kappas(circuit, float(circuit.project(state)[0]))
+        assert found is not None
+        visited = found
     seen = visited if trial.steps is None else visited[: trial.steps + 1]
     end = _arrived(places, float(visited[-1]))
     return Walk(seen, _ahead(places, visited) if end is None else end)
+
+
+def kappas(circuit: RankOneCircuit, start: float, steps: int | None = None) -> Array | None:
+    """κ before the first iteration of the circuit's map and after each, (T,); None where its leak is not known.
+
+    Parameters
+    ----------
+    circuit : RankOneCircuit
+    start : float
+        κ(0). In current form a state beside the plane of the circuit has another κ than the circuit's until it has
+        decayed onto it.
+    steps : int, optional
+        Iterations; until at rest by default.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import RankOneRNN
+    >>> kappas(RankOneRNN([0.0], [1.0], [0.0], leak=0.5).latent(), 1.0, 2).tolist()
+    [1.0, 0.5, 0.25]
+    """
+    if circuit.leak is None:
+        return None
+    states = kernel.states_room(LONGEST)
+    count, _ = kernel.walk(*circuit.weights, circuit.leak, start, states)
+    return np.array(states[: count if steps is None else min(count, steps + 1)])
 
 
 def _state(network: LowRankRNN, trial: Trial) -> Array:

@@ -4,7 +4,7 @@ Trials are simulated with the map and its leak: on the circuit's own coordinates
 κ(t + 1) depends on κ(t) alone, else on the state.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from dynaghost.systems.low_rank import Form, LowRankRNN
 
 LONGEST = 20_000
 """Iterations after which trials that are not at rest are given up."""
+TRIALS, TIMES, NUMBERS = 8, 60, 4_000_000
+"""Most trials and times of a checkpoint's paths, and most numbers of all paths of a run: kept for pictures."""
 KEPT = 1000
 """States of a checkpoint's trials that are kept, evenly over time; the first ones and the last are among them."""
 
@@ -39,12 +41,38 @@ class Visit:
         The network's states at the beginning of the period that is analyzed.
     steps : int or None
         Iterations of that period; None for as many as it takes to come to rest.
+    paths : ndarray (trials, times, dim)
+        Of some trials, at some times, more of them at the beginning: for pictures. In the coordinates of the slow
+        points.
     """
 
     visited: Array
     ends: tuple[int | None, ...]
     starts: Array | None = None
     steps: int | None = None
+    paths: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
+
+
+def shown(path: Array, most: int) -> Array:
+    """Some of the trials of a path (trials, steps, dim) at some of its times, of at most so many numbers.
+
+    The first trials, at times that grow in equal ratios; the first and the last time are among them.
+
+    Examples
+    --------
+    >>> shown(np.arange(12.0).reshape(1, 12, 1), 5)[0, :, 0].tolist()
+    [0.0, 1.0, 2.0, 5.0, 11.0]
+    """
+    trials, steps, dim = path.shape
+    times = min(max(most // max(dim, 1), 2), TIMES)
+    kept = path[: max(min(trials, most // max(dim * times, 1), TRIALS), 1)]
+    at = np.unique(np.geomspace(1, steps, times).round().astype(int) - 1)
+    return np.array(kept[:, at])
+
+
+def numbers_each(checkpoints: int) -> int:
+    """Most numbers that the paths of one checkpoint take, so that those of a run stay within `NUMBERS`."""
+    return NUMBERS // max(checkpoints, 1)
 
 
 def first_states(network: System, x0: float | Array) -> Array:
@@ -107,7 +135,8 @@ def visit(
         if not moved > _REST * (1 + np.max(np.abs(x))):
             break
     seen = path if steps is None else path[: steps + 1]
-    return Visit(_thinned(seen), tuple(_arrived(fixed_points, end) for end in path[-1]), states, steps)
+    ends = tuple(_arrived(fixed_points, end) for end in path[-1])
+    return Visit(_thinned(seen), ends, states, steps, shown(np.stack(seen, axis=1), NUMBERS))
 
 
 def rest(network: System, circuit: System, start: Array) -> Array | None:
