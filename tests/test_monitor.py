@@ -97,7 +97,7 @@ def test_the_run_that_is_kept_is_the_run_that_was_trained(tmp_path, watched):
         weights[len(losses)] = model.gru.weight_hh_l0.detach().clone().numpy()
         monitor.step(loss)
 
-    monitor = watched(model, tmp_path, every=50, inputs=[0.3, 0.1])
+    monitor = watched(model, tmp_path, every=5, inputs=[0.3, 0.1])
     train(model, 43, each)
     monitor.close(timeout=0.0)
     run = dg.load_run(tmp_path)
@@ -232,10 +232,10 @@ def test_gradient_norms_are_those_of_the_update(tmp_path, watched):
 
 
 def test_a_training_goes_on_where_it_was_cut_off(tmp_path, watched):
-    moved(watched(Line(), tmp_path, every=5), [0.1] * 8)
+    moved(watched(Line(), tmp_path, every=1), [0.1] * 8)
     with pytest.raises(dg.DynaghostError, match=r"first_step="):
         dg.Monitor(Line(), tmp_path)
-    moved(watched(Line(0.5), tmp_path, every=5, first_step=6), [0.5, 0.5])
+    moved(watched(Line(0.5), tmp_path, every=1, first_step=6), [0.5, 0.5])
     run = dg.load_run(tmp_path)
     assert [c.step for c in run] == [0, 1, 2, 3, 4, 5, 6, 7, 8]
     assert [c.read()["b"][0] for c in run] == [0.0] + [0.1] * 5 + [0.5] * 3

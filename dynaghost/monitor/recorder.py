@@ -78,7 +78,7 @@ class Monitor:
     ...         monitor.step(loss=1.0)
     ...     monitor.close()
     ...     monitor.latest.step, len(load_run(folder))
-    (10, 11)
+    (10, 2)
     """
 
     def __init__(
@@ -248,10 +248,9 @@ class Monitor:
         rows = self._flush()
         self._unsent += rows
         losses = [loss for _, loss, _ in rows if loss is not None]
-        analyzed = self._schedule.analyzed(self.updates)
         for step, kept in self._schedule.keep(self.updates, weights, losses):
             self._write(step, kept)
-        if analyzed and self._background.submit(Task(self.updates, weights, self._unsent)):
+        if self._background.submit(Task(self.updates, weights, self._unsent)):
             self._unsent = []
 
     def _write(self, step: int, weights: Weights) -> None:

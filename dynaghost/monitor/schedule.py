@@ -1,4 +1,4 @@
-"""Which updates are looked at and which checkpoints are kept: spaced like the logarithm, denser around loss drops."""
+"""Which updates are looked at and which are kept as checkpoints: spaced by logarithm, denser around loss drops."""
 
 import math
 from collections import deque
@@ -13,7 +13,7 @@ Weights = dict[str, np.ndarray]
 Copy = tuple[int, Weights]
 
 _RATIO = 1.05
-"""Of neighbouring steps of the logarithmic schedule: 47 checkpoints for each factor of ten."""
+"""Of neighbouring steps of the logarithmic schedule: 47 checkpoints for each factor of ten, at most."""
 _REMEMBERED = 32
 """Copies held back, to be kept if the loss falls right after them."""
 _FALL = math.log(1.25)
@@ -25,9 +25,9 @@ _MEDIAN = 25
 class Schedule:
     """Decides from the losses alone, as they come.
 
-    A checkpoint is kept at 0, at every step from which the last one is 5 % and a tenth of `every` away, and, while the
-    loss falls, at every multiple of `every`; those of the 32 multiples before the fall are then kept too, so that they
-    enclose it.
+    Weights are looked at from every multiple of `every` on. The first look is kept, each look from which the last kept
+    one is 5 % away (at first that is every look), and while the loss falls every look; the 32 looks before the fall are
+    then kept too, so that they enclose it.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ class Schedule:
     Examples
     --------
     >>> schedule, kept = Schedule(every=50, most=100), []
-    >>> for step in range(1000):
+    >>> for step in range(3000):
     ...     if schedule.due(step):
     ...         kept += [copy[0] for copy in schedule.keep(step, {}, [1.0])]
     >>> len(kept), kept[-4:]
-    (66, [831, 873, 917, 963])
+    (38, [2500, 2650, 2800, 2950])
     """
 
     def __init__(self, every: int, most: int, first: int = 0) -> None:
@@ -69,11 +69,7 @@ class Schedule:
         self._recent: deque[float] = deque(maxlen=_MEDIAN)
 
     def due(self, step: int) -> bool:
-        """Whether weights are to be copied at this step."""
-        return step >= self._next or self.analyzed(step)
-
-    def analyzed(self, step: int) -> bool:
-        """Whether they are analyzed, too: at the first step at or after each multiple of `every`."""
+        """Whether weights are to be looked at: at the first step at or after each multiple of `every`."""
         return step // self.every > self._looked
 
     def keep(self, step: int, weights: Weights, losses: Sequence[float]) -> list[Copy]:
@@ -88,26 +84,26 @@ class Schedule:
             Those since the last call.
         """
         self._recent.extend(loss for loss in losses if loss > 0 and math.isfinite(loss))
-        dense = self._chosen_for_fall(step, weights) if self.analyzed(step) else []
         self._looked = step // self.every
-        if step < self._next:
-            return dense
-        self._next = max(step + max(1, self.every // 10), math.ceil(step * _RATIO))
-        # One that is written now is not held back to be written again.
-        self._held = deque((copy for copy in self._held if copy[0] != step), maxlen=_REMEMBERED)
-        return dense if any(copy[0] == step for copy in dense) else [*dense, (step, weights)]
+        spaced = step >= self._next
+        if spaced:
+            self._next = math.ceil(step * _RATIO)
+        else:
+            self._held.append((step, weights))
+        dense = self._held_back() if self._falls() else []
+        return [*dense, (step, weights)] if spaced else dense
 
-    def _chosen_for_fall(self, step: int, weights: Weights) -> list[Copy]:
-        self._held.append((step, weights))
+    def _falls(self) -> bool:
+        """Whether the loss is now well below what it was at some look that is remembered."""
         if not self._recent:
-            return []
-        level = math.log(median(self._recent))
-        self._levels.append(level)
-        if max(self._levels) - level < _FALL:
-            return []
-        chosen, self._held = list(self._held), deque(maxlen=_REMEMBERED)
-        room = max(self.most - self._dense, 0)
-        self._dense += min(len(chosen), room)
-        self.not_kept += max(len(chosen) - room, 0)
-        # The latest: those of the fall itself.
-        return chosen[len(chosen) - min(len(chosen), room) :]
+            return False
+        self._levels.append(math.log(median(self._recent)))
+        return max(self._levels) - self._levels[-1] >= _FALL
+
+    def _held_back(self) -> list[Copy]:
+        """The copies that are held back, as far as there is room: the latest, those of the fall itself."""
+        held, self._held = list(self._held), deque(maxlen=_REMEMBERED)
+        room = min(len(held), self.most - self._dense)
+        self._dense += room
+        self.not_kept += len(held) - room
+        return held[len(held) - room :]
