@@ -25,10 +25,11 @@ templates_path: list[str] = []
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 # The tutorials are percent scripts: `python tutorials/toy_model.py` runs the same cells.
-nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_custom_formats = {".py": "sphinx_parts.read_script"}
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(Path(__file__).parents[1] / "build" / "docs-cache")
-nb_execution_timeout = 180
+nb_execution_timeout = 600
+nb_execution_show_tb = True
 nb_execution_raise_on_error = True
 nb_execution_in_temp = False
 
@@ -36,6 +37,7 @@ nb_execution_in_temp = False
 default_role = "literal"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_param = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 nitpicky = False
