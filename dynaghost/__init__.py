@@ -16,6 +16,7 @@ __version__ = VERSION
 _HOMES = {
     "Analysis": "analysis",
     "analyze": "analysis",
+    "analyze_periods": "analysis",
     "load_analysis": "analysis",
     "load_run": "checkpoints.run",
     "Run": "checkpoints.run",
@@ -55,6 +56,7 @@ _MODULES = {"plot": "views.plot"}
 if TYPE_CHECKING:
     from dynaghost.analysis import Analysis as Analysis
     from dynaghost.analysis import analyze as analyze
+    from dynaghost.analysis import analyze_periods as analyze_periods
     from dynaghost.analysis import load_analysis as load_analysis
     from dynaghost.checkpoints.recognize import as_system as as_system
     from dynaghost.checkpoints.run import Run as Run

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any
 
 from dynaghost.checkpoints.gather import Checkpoint
+from dynaghost.checkpoints.periods import in_every_period
 from dynaghost.checkpoints.readouts import readout_of
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
@@ -128,6 +129,29 @@ def analyze(
         structural=outcome.structural,
         paths=outcome.paths,
     )
+
+
+def analyze_periods(run: Run, *, drops: DropRule | None = None, n_jobs: int = 1) -> dict[tuple[str, int], Analysis]:
+    """The analysis of a run under each constant input of each period of its trials.
+
+    Parameters
+    ----------
+    run : Run
+        With trials (`load_run(…, trials=…)`).
+    drops, n_jobs
+        As for `analyze`.
+
+    Returns
+    -------
+    dict of (str, int) to Analysis
+        By the name of the period and the number of its input, in the order of time.
+
+    Raises
+    ------
+    CheckpointError
+        If the run has no trials with inputs, or as `analyze` does.
+    """
+    return {name: analyze(one, drops=drops, n_jobs=n_jobs) for name, one in in_every_period(run).items()}
 
 
 def load_analysis(folder: str | PathLike[str]) -> Analysis:

@@ -242,3 +242,53 @@ def test_only_what_trials_can_feel_counts(start, verdict):
     assert [event.kind.value for event in result.events if "creates" in event.evidence] == ["saddle_node"]
     assert (found.verdict, found.grade) == (verdict, "proved")
     assert bool(found.evidence["left_out"]) == (verdict == "none")
+
+
+def cued():
+    """Trials of two cues, then nothing; and a last stretch with one input for all."""
+    inputs = np.zeros((3, 9, 1))
+    inputs[:, :3, 0] = [[1.0], [-1.0], [1.0]]
+    inputs[:, 6:] = 0.5
+    return Trials.of(inputs=inputs, periods={"cue": (0, 3), "memory": (3, 6), "go": (6, 9)})
+
+
+def test_every_period_is_analyzed_by_itself(rnn_run):
+    run = dg.load_run(rnn_run, trials=cued(), period="memory")
+    found = dg.analyze_periods(run)
+    assert list(found) == [("cue", 0), ("cue", 1), ("memory", 0), ("go", 0)]
+    for (period, context), result in found.items():
+        alone = dg.analyze(dg.load_run(rnn_run, trials=cued(), period=period, context=context))
+        assert repr(result.points) == repr(alone.points)
+        assert result.description == alone.description
+        (note,) = [note for note in result.description.notes if note.startswith("period ")]
+        value = {"cue": [1, -1][context], "memory": 0, "go": 0.5}[period]
+        assert note.startswith(f"period {period} of the trials (steps ")
+        assert f"input {value}" in note
+    assert "(context 0 of 2), in 2 of 3 trials" in " ".join(found["cue", 0].description.notes)
+    with pytest.raises(dg.DynaghostError, match="expected trials with inputs"):
+        dg.analyze_periods(dg.load_run(rnn_run))
+
+
+def test_the_command_analyzes_every_period(rnn_run, tmp_path, capsys, monkeypatch):
+    from dynaghost.cli import main
+
+    (tmp_path / "run").mkdir()
+    for k, weights in enumerate(rnn_run):
+        torch.save(weights, tmp_path / "run" / f"epoch_{k}.pt")
+    trials = cued()
+    spans = np.array([(start, stop) for _, start, stop in trials.named])
+    names = np.array([name for name, *_ in trials.named])
+    np.savez(tmp_path / "trials.npz", inputs=trials.inputs, periods=spans, period_names=names)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["analyze", "run", "--trials", "trials.npz", "--period", "all", "--out", "out"]
+    for expected in (False, True):
+        monkeypatch.setattr("sys.argv", ["dynaghost", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        told = capsys.readouterr().out
+        assert stop.value.code == 0
+        assert told.count("nothing was to be done") == 4 * expected
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cue-0", "cue-1", "go-0", "memory-0"]
+    for name in ("cue-0", "go-0"):
+        assert f"period {name[:-2]} of the trials" in told
+        assert dg.load_analysis(tmp_path / "out" / name).steps == (0, 1, 2)

@@ -14,6 +14,7 @@ from dynaghost.checkpoints import metrics as tables
 from dynaghost.checkpoints.gather import Checkpoint, Files, Source, folder_of, gather
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
+from dynaghost.checkpoints.periods import period_told
 from dynaghost.checkpoints.settings import (
     Settings,
     initial_state,
@@ -189,7 +190,7 @@ def load_run(
         metrics=table if isinstance(table, Metrics) else _metrics(table, ordered),
         settings=settings.driven(),
         order=ordered.order,
-        notes=(*files.notes, *ordered.notes, *notes),
+        notes=(*files.notes, *ordered.notes, *notes, *period_told(settings)),
     )
 
 

@@ -33,7 +33,7 @@ _SEARCH_OPTIONS = (
 )
 _PERIOD_OPTIONS = (
     click.option("--trials", metavar="FILE.npz", help="Trials with inputs over time; a period of them is analyzed."),
-    click.option("--period", metavar="NAME", help="Which period of the trials. [default: the last]"),
+    click.option("--period", metavar="NAME", help='Which period of the trials, or "all". [default: the last]'),
     click.option("--context", type=Whole(0), help="Which of the period's different inputs. [default: 0]"),
 )
 _TRIAL_OPTIONS = (
@@ -69,14 +69,28 @@ _RUN_OPTIONS = (
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _DROP_OPTIONS, _RUN_OPTIONS)
 def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
+    run, rule = _load(folder, options), _drop_rule(options)
+    target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
+    for place, one in _in_periods(run, target, options["period"]).items():
+        _analyze(one, place, rule, jobs, plots=plots, page=page)
+
+
+def _in_periods(run: Any, target: Path, period: str | None) -> dict[Path, Any]:
+    """The run by its folder of results: one run, or one in each period of its trials."""
+    from dynaghost.checkpoints.periods import in_every_period, wants_every
+
+    if not wants_every(run.settings, period):
+        return {target: run}
+    return {target / f"{name}-{context}": one for (name, context), one in in_every_period(run).items()}
+
+
+def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page: bool) -> None:
     from dynaghost.analysis import Analysis
     from dynaghost.analysis import analyze as analyze_run
     from dynaghost.store import open_store
     from dynaghost.summary import FILES
     from dynaghost.views.text import summary
 
-    run, rule = _load(folder, options), _drop_rule(options)
-    target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
     with open_store(target, run) as kept, progress_bar(len(run)) as progress:
         before = kept.finished(run, Analysis, drops=rule)
         result = before or analyze_run(run, drops=rule, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
@@ -161,7 +175,9 @@ def info() -> None:
 
 
 def _load(folder: str, options: dict[str, Any]) -> Any:
+    from dynaghost.checkpoints.periods import EVERY, wants_every
     from dynaghost.checkpoints.run import load_run
+    from dynaghost.checkpoints.settings import Settings, trials_of
 
     if options["metrics"] and options["no_metrics"]:
         raise click.BadParameter("expected one of --metrics and --no-metrics, got both", param_hint="--no-metrics")
@@ -169,6 +185,8 @@ def _load(folder: str, options: dict[str, Any]) -> Any:
     trial = {name: options[name] for name in ("trial_steps", "delay", "threshold")}
     reading = {"metrics": metrics, "axis": options["axis"], "pattern": options["pattern"]}
     trial |= {name: options[name] for name in ("trials", "period", "context")}
+    if trial["period"] == EVERY and wants_every(Settings(trials=trials_of(trial["trials"])), EVERY):
+        trial["period"] = None
     trial["x0"] = _number_or_file(options["x0"], "--x0")
     run = load_run(folder, **reading, **_model(options), **trial, **_search(options), seed=options["seed"])
     chosen = {name: options[name] for name in ("every", "start", "stop")}

@@ -129,6 +129,8 @@ def _fixed_points(verdict: Verdict) -> str:
     if verdict.verdict in (Answer.GHOST, Answer.NONE):
         unchanged = "none is born, dies or changes stability" if proved else "none that was followed changes"
         return f"{counted(before, 'fixed point')} throughout, {sure}; {unchanged}"
+    if before == after:
+        return f"{counted(before, 'fixed point')} before and after, {sure}"
     return f"{before} → {counted(after, 'fixed point')}, {sure}"
 
 
@@ -137,7 +139,9 @@ def _followed(coverage: dict[str, Any]) -> str:
     agree = {True: "two methods found the same", False: "two methods differ in what they found", None: "one method"}
     unseen = "" if coverage["unseen"] is None else f", estimated unseen share at most {coverage['unseen']:.3g}"
     number = coverage["branches"]
-    followed = f"{number} {'branch' if number == 1 else 'branches'} of fixed points that were followed"
+    followed = f"{number} branches of fixed points that were followed"
+    if number == 1:
+        followed = "one branch of fixed points that was followed"
     return f"this speaks of the {followed}, not of all there may be: {agree[coverage['agree']]}{unseen}"
 
 
