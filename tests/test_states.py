@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dynaghost as dg
-from dynaghost.views import states
+from dynaghost.views import plot, states
 
 DIAGONAL = dg.LeakyRNN(np.diag([2.0, 0.5, 0.1]), np.zeros(3), leak=0.5)
 
@@ -63,3 +63,19 @@ def test_what_cannot_be_drawn_is_refused(points):
         states.slow_points(dg.find_slow_points(dg.SaddleNode(-1.0)))
     with pytest.raises(dg.DynaghostError, match="expected a fixed point"):
         states.eigenvalues(dg.find_slow_points(dg.SaddleNode(1.0)))
+
+
+def test_the_pictures_of_a_run_show_its_trials(tmp_path, monkeypatch):
+    run = dg.load_run(
+        [{"W": np.diag([b, 0.5]), "b": np.zeros(2)} for b in (0.5, 2.0)], leak=0.5, x0=0.3, transpose=False
+    )
+    result, seen = dg.analyze(run), {}
+    monkeypatch.setattr(plot, "slow_points", lambda points, **given: seen.update(given) or states.slow_points(points))
+    monkeypatch.setattr(
+        plot, "phase_portrait", lambda *what, **given: seen.update(given) or states.phase_portrait(*what)
+    )
+    plot.figures(result, tmp_path, formats=["svg"])
+    visited = result.visited(1)
+    assert visited.shape[0] == 1
+    np.testing.assert_array_equal(seen["visited"], visited)
+    np.testing.assert_array_equal(seen["paths"], visited)

@@ -47,12 +47,14 @@ folder = Path(tempfile.mkdtemp())
 model = Memory()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 losses = []
-for step in range(161):
+for step in range(SAVE_AT[-1] + 1):
     if step in SAVE_AT:
         torch.save({"step": step, "model_state_dict": model.state_dict()}, folder / f"step_{step}.pt")
     inputs, targets = trials(32)
     loss = ((model(inputs) - targets)[:, CUE:] ** 2).mean()
     losses.append((step, loss.item()))
+    if step == SAVE_AT[-1]:
+        break
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -130,16 +132,12 @@ assert counts[-1] == (1, 1)
 # ## A memory that fades
 #
 # So this network, whose loss is small, has one fixed point only. One sign rests there. The other one is held by a
-# ghost, whose passage time is longer than the task. The picture shows both trials. Both start at the square, and only
-# one ends at the fixed point.
-
+# ghost, whose passage time is longer than the task. The picture shows both trials after their cue. Each begins at a
+# square, and only one of them ends at the fixed point.
 
 # %%
-def driven(value):
-    return dg.as_system(model.gru, inputs=value)
-
-
-states = task.simulate(driven)
+states = result.visited(result.steps[-1])
+print("trials, times, units:", states.shape)
 picture = dg.plot.slow_points(result.points[-1], visited=states)
 picture.figure
 

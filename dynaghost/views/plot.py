@@ -95,11 +95,12 @@ def _pictures(findings: Findings) -> Iterator[tuple[str, Any]]:
 
 
 def _of_the_last(findings: Findings) -> Iterator[tuple[str, Any]]:
-    """Pictures of the last checkpoint of a run in many dimensions, as far as there is something to draw."""
-    points = findings.points[-1]
+    """Pictures of the last checkpoint of a run in many dimensions, with its trials, as far as there is what to draw."""
+    points, visited = findings.points[-1], findings.visited(findings.steps[-1])
     if points.points:
-        yield "states", slow_points(points).figure
+        yield "states", slow_points(points, visited=visited).figure
     if points.fixed_points:
         yield "eigenvalues", eigenvalues(points).figure
     if findings.description.dim == 2 and findings.circuits:
-        yield "phase_portrait", phase_portrait(findings.circuits[-1], points).figure
+        paths = () if visited is None else tuple(visited)
+        yield "phase_portrait", phase_portrait(findings.circuits[-1], points, paths=paths).figure
