@@ -13,6 +13,7 @@ from families import (
     NEIMARK_SACKER,
     PITCHFORK,
     TRANSCRITICAL,
+    Base,
     listed,
     polynomial,
     run,
@@ -30,6 +31,7 @@ from dynaghost.trajectories.ghost_link import Identity
 from dynaghost.trajectories.space_events import space_events
 from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
+from dynaghost.trajectories.straight import Line
 
 WAY = 2 / (3 * 3**0.5)
 
@@ -61,12 +63,18 @@ def followed(systems, points):
     return tracks, space_events(tracks)
 
 
-@pytest.mark.parametrize(("dim", "checkpoints"), [(2, 2), (2, 51), (16, 5), (128, 4)])
-@pytest.mark.parametrize("family", FAMILIES, ids=[family[0] for family in FAMILIES])
+SIZES = [(2, 2), (2, 5), (2, 50), (16, 5), (16, 50), (128, 5), (128, 50)]
+# Ghosts of 50 systems of 128 dimensions take seconds: `benchmarks/bench_space.py` has them, and 500 checkpoints.
+GRID = [(family, *size) for family in FAMILIES for size in SIZES if size != (128, 50) or family[4] is None]
+
+
+@pytest.mark.parametrize(
+    ("family", "dim", "checkpoints"), GRID, ids=lambda one: str(one[0] if isinstance(one, tuple) else one)
+)
 def test_every_event_of_a_family_is_found_named_and_located_and_none_is_invented(family, dim, checkpoints):
     _, base, (first, last), time, ghosts, expected, branches = family
     values = np.linspace(first, last, checkpoints)
-    tracks, events = followed(*run(base, values, dim=dim, time=time, ghosts=ghosts))
+    tracks, events = followed(*run(base, values, dim=dim, time=time, ghosts=ghosts, seed=checkpoints))
     assert [event.kind.value for event in events] == [kind for kind, _ in expected]
     for event, (_, p) in zip(events, expected, strict=True):
         at = values[event.before] + event.at * (values[event.after] - values[event.before])
@@ -199,6 +207,67 @@ def test_the_first_lyapunov_coefficient_of_a_hopf_is_that_of_its_normal_form(dim
     # y = √2·(Re z, Im z) on the critical eigenvector of length 1, so that ż = (p + i)z − 2|z|²z.
     _, (event,) = followed(*run(HOPF, [-0.7, 0.5], dim=dim))
     assert event.evidence["first_lyapunov_coefficient"] == pytest.approx(-2.0, abs=1e-6)
+    assert event.evidence["criticality"] == "supercritical"
+
+
+@pytest.mark.parametrize("dim", [2, 16])
+def test_the_coefficients_of_maps_are_those_of_their_normal_forms(dim):
+    # z ← (1 + p)exp(0.7i)·z − 2|z|²z, so that d of z ← exp(0.7i)·z(1 + d|z|²) is −2 exp(−0.7i).
+    _, (circle,) = followed(*run(NEIMARK_SACKER, [-0.4, 0.3], dim=dim, time="map"))
+    assert circle.evidence["first_lyapunov_coefficient"] == pytest.approx(-2 * np.cos(0.7), abs=1e-6)
+    assert circle.evidence["criticality"] == "supercritical"
+    # y ← −(1 + p)y + y³.
+    _, (flip,) = followed(*run(FLIP, [-0.9, 0.8], dim=dim, time="map"))
+    assert flip.evidence["cubic"] == pytest.approx(1.0, abs=1e-6)
+    assert flip.evidence["criticality"] == "supercritical"
+
+
+def turned_by_a_quadratic_term(quadratic, time):
+    """ẏ₀ = py₀ − y₁ + quadratic·y₀², ẏ₁ = y₀ + py₁ as a flow; as a map y₀ ← −(1 + p)y₀ + quadratic·y₀², y₁ ← y₁/2."""
+    flow = time == "flow"
+
+    def A(p):
+        return np.array([[p, -1.0], [1.0, p]]) if flow else np.diag([-2.0 - p, -0.5])
+
+    def second(y, p, u, v):
+        return np.stack([2 * quadratic * u[..., 0] * v[..., 0], 0 * y[..., 0]], axis=-1)
+
+    return Base(
+        2,
+        lambda y, p: y @ A(p).T + np.stack([quadratic * y[..., 0] ** 2, 0 * y[..., 0]], axis=-1),
+        lambda y, p: A(p) + 2 * quadratic * y[..., 0, None, None] * np.diag([1.0, 0.0]),
+        second,
+        lambda p: [[0.0, 0.0]],
+    )
+
+
+def test_quadratic_terms_count_in_the_coefficients():
+    # y ← −y + ay²: c = a², ½·2a·(1 − A)⁻¹·2a with 1 − A = 2.
+    _, (flip,) = followed(*run(turned_by_a_quadratic_term(0.7, "map"), [-0.5, 0.4], dim=3, time="map"))
+    assert flip.evidence["cubic"] == pytest.approx(0.49, abs=1e-6)
+    # ẋ = −y + ax², ẏ = x: reversible, so a centre.
+    _, (hopf,) = followed(*run(turned_by_a_quadratic_term(0.7, "flow"), [-0.5, 0.4], dim=3))
+    assert hopf.evidence["first_lyapunov_coefficient"] == pytest.approx(0.0, abs=1e-6)
+    assert hopf.evidence["criticality"] == "degenerate"
+
+
+@pytest.mark.parametrize("time", ["flow", "map"])
+def test_criticality_is_what_simulation_shows(time):
+    # Two units that turn and a third: just past the bifurcation a small cycle holds trials, or they run off.
+    rng = np.random.default_rng(3)
+    turn = np.array([[1.0, -1.2, 0.0], [1.2, 1.0, 0.0], [0.3, -0.2, 0.2]]) + 0.1 * rng.normal(size=(3, 3))
+    b = 0.2 * rng.normal(size=3)
+    systems = [LeakyRNN(g * turn, b, time=time, leak=0.4 if time == "map" else 0.05) for g in (0.6, 1.5)]
+    _, events = followed(systems, [find_slow_points(system) for system in systems])
+    (event,) = [one for one in events if one.kind.value in ("hopf", "neimark_sacker")]
+    past = Line(*systems).at(event.at + 0.01)
+    state = np.array(event.evidence["state"])
+    path = [state + 1e-3]
+    for _ in range(20_000):
+        path.append(past.step(path[-1]))
+    radius = np.linalg.norm(np.array(path[-2000:]) - state, axis=1).max()
+    assert (radius < 0.5) == (event.evidence["criticality"] == "supercritical")
+    assert radius > 1e-2
 
 
 def test_coefficients_of_a_saddle_node_are_those_of_its_normal_form():

@@ -11,10 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from dynaghost.systems.base import Array
+from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.curves import Node
 from dynaghost.trajectories.equations import FixedPoints
-from dynaghost.trajectories.normal_forms import SimpleZero, first_lyapunov_coefficient, leak_of, simple_zero
+from dynaghost.trajectories.normal_forms import (
+    SimpleZero,
+    first_lyapunov_coefficient,
+    flip_coefficient,
+    leak_of,
+    simple_zero,
+)
 from dynaghost.trajectories.space_link import Life
 from dynaghost.trajectories.stability_changes import Change, Crossing, Fold
 
@@ -22,6 +28,7 @@ from dynaghost.trajectories.stability_changes import Change, Crossing, Fold
 # zero: x is known to about the square root of the precision in s.
 _SAME_S, _SAME_X = 1e-6, 1e-3
 _DRIVEN = 1e-4  # share of the drive below which a turning is one only together with another curve
+_LINEAR = 1e-6  # coefficient below which the third-order terms decide nothing
 _VANISHES = 1e-3  # share of the cubic coefficient below which a quadratic one is 0 as far as can be told
 
 
@@ -187,7 +194,19 @@ def crossing(equation: FixedPoints, change: Change) -> Happening:
     if change.crossing is Crossing.FLIP:
         kind = HappeningKind.FLIP
     evidence = _eigenvalue(change, None if flow else leak_of(system))
-    if kind is HappeningKind.HOPF:
-        coefficient = first_lyapunov_coefficient(system, change.node.x, change.eigenvalue)
-        evidence["first_lyapunov_coefficient"] = coefficient
+    if equation.smooth:
+        evidence |= _criticality(kind, system, change)
     return Happening(kind, change.node.s, change.bracket, change.node.x, (change.life,), None, True, evidence)
+
+
+def _criticality(kind: HappeningKind, system: System, change: Change) -> dict[str, Any]:
+    """The coefficient of the normal form, and whether what is born beside the fixed point is stable."""
+    if kind is HappeningKind.FLIP:
+        name, coefficient = "cubic", flip_coefficient(system, change.node.x)
+        stable = coefficient > 0
+    else:
+        name = "first_lyapunov_coefficient"
+        coefficient = first_lyapunov_coefficient(system, change.node.x, change.eigenvalue)
+        stable = coefficient < 0
+    told = "supercritical" if stable else "subcritical"
+    return {name: coefficient, "criticality": told if abs(coefficient) > _LINEAR else "degenerate"}

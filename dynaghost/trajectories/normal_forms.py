@@ -1,5 +1,6 @@
 """Normal forms at a fixed point with a critical eigenvalue: what an event's kind is decided by, and its evidence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,30 +80,73 @@ def _bordered_solution(J: Array, column: Array, row: Array, right: Array) -> Arr
 
 
 def first_lyapunov_coefficient(system: System, x: Array, eigenvalue: complex) -> float:
-    """Of a flow's Hopf bifurcation at `x`, (n,), with the critical `eigenvalue` iω: below 0 the cycles are stable.
+    """Of a Hopf or Neimark–Sacker bifurcation at `x`, (n,): below 0 the cycle, or the invariant circle, is stable.
 
-    Re[p·C(q, q, q̄) − 2 p·B(q, J⁻¹B(q, q̄)) + p·B(q̄, (2iω − J)⁻¹B(q, q))]/2ω, J q = iω q, pᴴJ = iω pᴴ, |q| = 1, pᴴq = 1,
-    with B and C the second and third derivatives of f.
+    With J q = iω q, pᴴJ = iω pᴴ, |q| = 1, pᴴq = 1, B and C the second and third derivatives: of a flow
+    Re[p·C(q, q, q̄) − 2 p·B(q, J⁻¹B(q, q̄)) + p·B(q̄, (2iω − J)⁻¹B(q, q))]/2ω. Of a map with A q = ρq, ρ = exp iθ,
+    ½Re ρ̄[p·C(q, q, q̄) + 2 p·B(q, (1 − A)⁻¹B(q, q̄)) + p·B(q̄, (ρ² − A)⁻¹B(q, q))], but for θ = 2π/3 and π/2.
+
+    Parameters
+    ----------
+    system : System
+    x : ndarray (n,)
+    eigenvalue : complex
+        The critical one of J, for a map too.
     """
-    J, omega = system.jacobian(x), abs(eigenvalue.imag)
+    J, leak = system.jacobian(x), 1.0 if system.time is Time.FLOW else leak_of(system)
+    one, turned = np.eye(len(x)), complex(eigenvalue.real, abs(eigenvalue.imag))
+    q, p = _eigenvectors(J, turned)
+    second, third = _derivatives(system, x, leak)
+    cubic = p @ (third(q, q, q.real) - 1j * third(q, q, q.imag))
+    steady = np.linalg.solve(-leak * J, second(q, q.conj()))
+    if system.time is Time.FLOW:
+        double = np.linalg.solve(2j * turned.imag * one - J, second(q, q))
+        total = cubic + 2 * p @ second(q, steady) + p @ second(q.conj(), double)
+        return float(total.real) / (2 * turned.imag)
+    rho = (1 + leak * turned) / abs(1 + leak * turned)
+    double = np.linalg.solve((rho**2 - 1) * one - leak * J, second(q, q))
+    total = cubic + 2 * p @ second(q, steady) + p @ second(q.conj(), double)
+    return 0.5 * float((rho.conjugate() * total).real)
+
+
+def flip_coefficient(system: System, x: Array) -> float:
+    """c of a map's flip at `x`, (n,), in ξ ← −ξ + cξ³: above 0 the cycle of period two is stable.
+
+    p·C(q, q, q)/6 + p·B(q, (1 − A)⁻¹B(q, q))/2 with A q = −q, pA = −p, |q| = 1, p·q = 1.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> round(flip_coefficient(LeakyRNN([[-1.0]], [0.0]), np.zeros(1)), 6)
+    0.333333
+    """
+    J, leak = system.jacobian(x), leak_of(system)
+    q, p = (one.real for one in _eigenvectors(J, -2 / leak))
+    second, third = _derivatives(system, x, leak)
+    bent = np.linalg.solve(-leak * J, second(q, q))
+    return float(p @ third(q, q, q)) / 6 + float(p @ second(q, bent)) / 2
+
+
+def _eigenvectors(J: Array, eigenvalue: complex) -> tuple[Array, Array]:
+    """Right and left, q and p, of the eigenvalue nearest to the given one, |q| = 1 and p·q = 1."""
     values, right = np.linalg.eig(J)
-    q = right[:, int(np.argmin(np.abs(values - 1j * omega)))]
+    q = right[:, int(np.argmin(np.abs(values - eigenvalue)))]
     values, left = np.linalg.eig(J.T)
-    p = left[:, int(np.argmin(np.abs(values - 1j * omega)))]
+    p = left[:, int(np.argmin(np.abs(values - eigenvalue)))]
     q = q / np.linalg.norm(q)
-    p = p / (p @ q)
+    return q, p / (p @ q)
+
+
+def _derivatives(system: System, x: Array, leak: float) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    """Second derivative (u, v), and third (u, v, w) by a central difference along a real w, of `leak`·f at `x`."""
 
     def second(u: Array, v: Array, at: Array = x) -> Array:
-        return np.asarray(system.second_derivative(np.asarray(at), u, v))
+        return leak * np.asarray(system.second_derivative(at, u, v))
 
-    def third(w: Array) -> Array:
-        return (second(q, q, x + _H * w) - second(q, q, x - _H * w)) / (2 * _H)
+    def third(u: Array, v: Array, w: Array) -> Array:
+        return (second(u, v, x + _H * w) - second(u, v, x - _H * w)) / (2 * _H)
 
-    cubic = third(q.real) - 1j * third(q.imag)
-    steady = np.linalg.solve(J, second(q, q.conj()))
-    double = np.linalg.solve(2j * omega * np.eye(len(J)) - J, second(q, q))
-    total = p @ cubic - 2 * p @ second(q, steady) + p @ second(q.conj(), double)
-    return float(total.real) / (2 * omega)
+    return second, third
 
 
 def leak_of(system: System) -> float:

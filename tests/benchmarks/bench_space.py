@@ -1,6 +1,7 @@
 """What following costs, and how well events of known families are found: `python tests/benchmarks/bench_space.py`.
 
-Families: every family in 2, 16 and 128 dimensions at 5, 50 and 500 checkpoints (`--quick`: no 500 in 128 dimensions).
+Families: every family in 2, 16 and 128 dimensions at 5, 50 and 500 checkpoints (`--quick`: no 500 in 128 dimensions),
+each in coordinates turned at random; `--seeds N` takes N turns, with other contracting directions, of each.
 Links: a tanh network of 128 units with stored patterns, some fifteen fixed points, through 40 checkpoints.
 """
 
@@ -23,9 +24,9 @@ from dynaghost.trajectories.space_tracks import track_space
 from dynaghost.trajectories.story import tell
 
 
-def family(name, base, ends, time_, ghosts, expected, branches, dim, checkpoints):
+def family(name, base, ends, time_, ghosts, expected, branches, dim, checkpoints, seed):
     values = np.linspace(*ends, checkpoints)
-    systems, points = run(base, values, dim=dim, time=time_, ghosts=ghosts)
+    systems, points = run(base, values, dim=dim, time=time_, ghosts=ghosts, seed=seed)
     start = time.perf_counter()
     tracks = track_space(range(checkpoints), follow_run(systems, points))
     events = space_events(tracks)
@@ -36,8 +37,8 @@ def family(name, base, ends, time_, ghosts, expected, branches, dim, checkpoints
     lost = sum(bool(s.lost) for branch in tracks.branches for s in branch.segments)
     good = right and worst < 1e-6 and len(tracks.branches) == branches and not lost
     print(
-        f"{name:20} dim {dim:3} checkpoints {checkpoints:3}  {'ok ' if good else 'BAD'}  error {worst:.1e}  "
-        f"{seconds:6.2f} s ({1e3 * seconds / checkpoints:.1f} ms a checkpoint)"
+        f"{name:20} dim {dim:3} checkpoints {checkpoints:3} seed {seed}  {'ok ' if good else 'BAD'}  "
+        f"error {worst:.1e}  {seconds:6.2f} s ({1e3 * seconds / checkpoints:.1f} ms a checkpoint)"
     )
     return good
 
@@ -91,5 +92,6 @@ if __name__ == "__main__":
     grid = [(dim, checkpoints) for dim in (2, 16, 128) for checkpoints in (5, 50, 500)]
     if "--quick" in sys.argv:
         grid.remove((128, 500))
-    good = [family(*one, *size) for size in grid for one in FAMILIES]
+    seeds = range(int(sys.argv[sys.argv.index("--seeds") + 1]) if "--seeds" in sys.argv else 1)
+    good = [family(*one, *size, seed) for size in grid for seed in seeds for one in FAMILIES]
     print(f"{sum(good)} of {len(good)} runs right")
