@@ -7,7 +7,9 @@ class Explorer {
     this.slider = this.find("slider");
     this.slider.max = run.checkpoints.length - 1;
     this.at = run.checkpoints.length - 1;
-    this.view = run.focus ? "focus" : "whole";
+    // Enlarged at first where half of what happens lies in that stretch.
+    const inside = run.focus ? run.events.filter(({ at }) => at >= run.focus[0] && at <= run.focus[1]) : [];
+    this.view = run.focus && 2 * inside.length >= run.events.length ? "focus" : "whole";
     this.link = (event) => this.address(this.checkpointAfter(event).s);
     fillLegend(this.find("legend"), run);
     this.listen();

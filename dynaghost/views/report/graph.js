@@ -3,7 +3,7 @@
 function drawGraph(svg, run, width, link) {
   const graph = run.graph, phone = width < 560;
   const rows = Math.max(1, ...graph.lanes.map(([lane]) => lane + 1));
-  const left = phone ? 84 : 150, right = width - 24, tall = phone ? 44 : 48;
+  const left = phone ? 84 : 150, right = width - 24, tall = Math.max(20, Math.min(phone ? 44 : 48, 700 / rows));
   const top = 18, bottom = top + rows * tall, height = bottom + (phone ? 40 : 132);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("height", height);
@@ -11,7 +11,7 @@ function drawGraph(svg, run, width, link) {
   const x = scale([0, Math.max(graph.columns - 1, 1)], [left + 12, right]), y = (lane) => bottom - (lane + 0.5) * tall;
   for (const [lane, ...names] of graph.lanes) {
     element(svg, "line", { class: "grid", x1: left, x2: right, y1: y(lane), y2: y(lane) });
-    const shown = phone ? names.slice(0, 1) : names;
+    const shown = phone || tall < 34 ? names.slice(0, 1) : names;
     shown.forEach((name, i) => element(svg, "text", { class: i ? "tick" : "label", x: left - 8, y: y(lane) + 4 + (i - (shown.length - 1) / 2) * 15, "text-anchor": "end" }, name));
   }
   for (const [from, to] of graph.stretches) element(svg, "line", { class: "stretch", x1: x(from), x2: x(to) + 0.1, y1: y(rows - 1), y2: y(rows - 1) });
