@@ -179,7 +179,7 @@ def describe(run: Run, found: Recognized, outcome: Outcome) -> Description:
         time=found.system.time.value,
         dim=outcome.circuits[0].dim,
         units=found.system.dim,
-        coordinates="state" if outcome.circuits[0] is found.system else "latent",
+        coordinates=outcome.points[0].coordinates,
         leak=found.system.leak,
         trial=_trial(run.settings),
         content=run.content_hash(),

@@ -76,6 +76,7 @@ def long(findings, count):
         tracks=Tracks(steps, findings.branches, (), (tuple(findings.tracks.labels) * times)[:count], ()),
         starts=None if findings.starts is None else (tuple(findings.starts) * times)[:count],
         losses=losses,
+        paths=None if findings.paths is None else (tuple(findings.paths) * times)[:count],
         pairs=tuple(pair for pair in findings.pairs if set(pair.steps) <= set(steps)),
     )
 
@@ -360,7 +361,7 @@ def test_coordinates_in_space_keep_distances_up_to_what_the_components_leave_out
 def test_multipliers_of_a_map_are_shown_with_the_greatest_growth_first():
     findings = space()
     run = payload(findings, range(len(findings.steps)))
-    assert run["time"] == "map"
+    assert (run["time"], run["letter"]) == ("map", "x")
     for at, points in zip(run["checkpoints"], findings.points, strict=True):
         for drawn, point in zip(at["p"], points.fixed_points, strict=True):
             values = np.array(drawn[8][::2]) + 1j * np.array(drawn[8][1::2])

@@ -47,8 +47,8 @@ def _trials_drawn(findings: Findings) -> str:
     if findings.description.dim == 1:
         return ""
     if fields.paths(findings, 0):
-        return f" Red: the trial's first states, from its start (a square), {fields.LONGEST} iterations at most."
-    return " The states that trials visit are not among what is stored of this run, and are not drawn."
+        return " Red: states that trials visit, from where each starts (a square)."
+    return " No trial is known, and none is drawn."
 
 
 def _spectrum_caption(findings: Findings, indices: Sequence[int]) -> str:

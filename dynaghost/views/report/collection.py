@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from html import escape
 
 from dynaghost.errors import counted
+from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.verdict import Answer, Grade
-from dynaghost.views.report.words import cells_of, heads
+from dynaghost.views.report.words import cells_of, heads, sentence
+from dynaghost.views.text import chance_text
 from dynaghost.views.verdict_text import ANSWERS
 
 _RUN_HEADS = ("Run", "Checkpoints", "Drops of the loss", "Verdicts", "Events")
@@ -34,7 +36,8 @@ def _tally(runs: Sequence[tuple[str, Findings]]) -> str:
         for one in Answer
         if any(answer is one for answer, _ in found)
     ]
-    return f"{counted(len(found), 'drop')} of the loss: {'; '.join(parts)}."
+    near = sentence(chance_text(chance([findings for _, findings in runs])))
+    return f"{counted(len(found), 'drop')} of the loss: {'; '.join(parts)}. {escape(near)}"
 
 
 def _run_row(name: str, findings: Findings, number: int) -> str:

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from dynaghost.systems.base import Array, ScalarSystem, System
-from dynaghost.systems.low_rank import Form, LatentCircuit, RankOneCircuit
 from dynaghost.trajectories.findings import Findings
-from dynaghost.trajectories.visits import first_states
 from dynaghost.views import _layout as layout
 from dynaghost.views.report.thinning import digits, packed
 
@@ -19,12 +17,8 @@ GRIDS = ((25, 2), (21, 2), (17, 2), (17, 1), (15, 1), (13, 1), (11, 1))
 """Side of the grid of f in a plane, and bytes a number: the first that fits, or the last."""
 FIELD_BYTES = 380_000
 """Bytes that the fields of all checkpoints in a plane may take."""
-PATH_STATES, PATHS = 40, 6
-"""States of a trial's path, and trials, that are drawn at most; fewer where there are many checkpoints."""
 PATH_BYTES = 160_000
-"""Bytes that the paths of all checkpoints may take."""
-LONGEST, STEP = 300, 0.1
-"""Iterations of a trial that are drawn at most; step, in τ, where the leak is not known."""
+"""Bytes that the paths of all checkpoints may take: where there are many, paths have fewer states, or are fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,35 +140,9 @@ def field_of(findings: Findings, e: int, chosen: Frame) -> list[Any]:
 
 
 def paths(findings: Findings, e: int) -> list[Array]:
-    """States (states, dim) that the trials visit at a checkpoint, in the coordinates of the slow points.
-
-    None where no trial is known, on a line (where the trial is a point that moves along it), for networks of which an
-    analysis that was loaded keeps no weights, and in current form, whose κ alone does not say where a trial goes.
-    """
-    trial, about = findings.description.trial, findings.description
-    if trial is None or not findings.circuits or about.dim == 1:
-        return []
-    circuit = findings.circuits[e]
-    if isinstance(circuit, RankOneCircuit | LatentCircuit):
-        if circuit.form is not Form.RATE:
-            return []
-        states = circuit.project(np.broadcast_to(np.asarray(trial.x0, dtype=float), (1, about.units)))
-    else:
-        states = first_states(circuit, trial.x0)
-    states = states[:PATHS]
-    seen = _simulated(circuit, states, min(trial.steps or LONGEST, LONGEST))
-    # Denser at the beginning, where a trial is fast.
-    kept = np.unique(np.linspace(0, np.sqrt(len(seen) - 1), PATH_STATES) ** 2 // 1).astype(int)
-    return [seen[np.append(kept, len(seen) - 1), k] for k in range(len(states))]
-
-
-def _simulated(circuit: System, states: Array, steps: int) -> Array:
-    """States (steps + 1, trials, dim)."""
-    seen = [states]
-    for _ in range(steps):
-        x = seen[-1]
-        seen.append(circuit.step(x) if circuit.leak is not None else x + STEP * circuit.f(x))
-    return np.array(seen)
+    """States (times, dim) that the trials visit at a checkpoint; none where no trial is known, or on a line."""
+    visited = None if findings.description.dim == 1 else findings.visited(findings.steps[e])
+    return [] if visited is None else list(visited)
 
 
 def drawn_paths(findings: Findings, e: int, chosen: Frame, count: int) -> list[list[Any]]:

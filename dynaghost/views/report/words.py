@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.verdict import Answer, Grade, Verdict
 from dynaghost.views import _layout as layout
 from dynaghost.views.report.thinning import target
+from dynaghost.views.text import chance_text
 from dynaghost.views.verdict_text import ANSWERS, verdict_text, what_matters
 
 _PLAIN = {
@@ -71,7 +73,13 @@ def verdicts(findings: Findings, number: int | None, indices: Sequence[int]) -> 
     """Every verdict with its evidence."""
     if not findings.verdicts:
         return f"<p>{_no_verdict(findings)}</p>"
-    return "".join(_verdict(findings, verdict, number, indices) for verdict in findings.verdicts)
+    told = "".join(_verdict(findings, verdict, number, indices) for verdict in findings.verdicts)
+    return f'{told}<p class="note">{escape(sentence(chance_text(chance(findings))))}</p>'
+
+
+def sentence(told: str) -> str:
+    """A line of the terminal as a sentence."""
+    return f"{told[0].upper()}{told[1:]}."
 
 
 def _verdict(findings: Findings, verdict: Verdict, number: int | None, indices: Sequence[int]) -> str:
