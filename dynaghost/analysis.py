@@ -15,6 +15,7 @@ from dynaghost.checkpoints.settings import Settings
 from dynaghost.columns import chunks
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import System
+from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
@@ -197,7 +198,21 @@ class Line:
         return partial(on_line.compute, trial=_trial(self.run.settings), size=self.batch)
 
     def conclude(self, batches: Sequence[Batch]) -> Outcome:
-        return on_line.conclude(self.run.steps, batches, _trial(self.run.settings), self.losses)
+        given, felt = self.run.settings, None
+        if given.trials is not None and given.trials.inputs is not None:
+            felt = self._felt
+            _check_recorded(self.run)
+        return on_line.conclude(self.run.steps, batches, _trial(given), self.losses, felt=felt)
+
+    def _felt(self, e: int) -> Any:
+        """κ that the trials with the analyzed input visit in the period, at one checkpoint."""
+        given = self.run.settings
+        assert given.trials is not None
+        period = given.period_of_trials()
+        path = given.trials.simulate(_drive(self.run, e))[period.context == given.context]
+        network = _recognized(self.run.checkpoints[e], given).system
+        assert isinstance(network, LowRankRNN)
+        return network.latent().project(path[:, period.start : period.stop + 1]).ravel()
 
 
 class Space:
@@ -238,11 +253,9 @@ class Space:
     def _visits(self) -> Any:
         given, trial = self.run.settings, _trial(self.run.settings)
         if given.trials is not None and given.trials.inputs is not None:
-            if given.trials.states is not None:
-                # Recorded states are those of the network that was trained, the last checkpoint.
-                given.trials.check(self._drive(len(self.run) - 1))
+            _check_recorded(self.run)
             period = given.period_of_trials()
-            return self.flow.from_trials(given.trials, period, given.context, self._drive)
+            return self.flow.from_trials(given.trials, period, given.context, partial(_drive, self.run))
         return None if trial is None else self.flow.from_x0(trial)
 
     def _readout(self, e: int, network: System) -> Any:
@@ -252,11 +265,6 @@ class Space:
         if found is None or not reads_states(network):
             return None
         return Readout(found.weights, found.bias, self.run.settings.threshold or 0.0, found.name)
-
-    def _drive(self, e: int) -> Callable[[Any], System]:
-        checkpoint = self.run.checkpoints[e]
-        arrays = checkpoint.read()
-        return lambda value: recognize(arrays, replace(self.run.settings, inputs=value), checkpoint.file).system
 
 
 Flow = Line | Space
@@ -270,6 +278,20 @@ def _trial(settings: Settings) -> Trial | None:
     if settings.x0 is None:
         return None
     return Trial(settings.x0, settings.trial_steps, settings.delay, settings.threshold)
+
+
+def _check_recorded(run: Run) -> None:
+    """Recorded states are those of the network that was trained, the last checkpoint."""
+    trials = run.settings.trials
+    if trials is not None and trials.states is not None:
+        trials.check(_drive(run, len(run) - 1))
+
+
+def _drive(run: Run, e: int) -> Callable[[Any], System]:
+    """From a constant input to the network of a checkpoint under it."""
+    checkpoint = run.checkpoints[e]
+    arrays = checkpoint.read()
+    return lambda value: recognize(arrays, replace(run.settings, inputs=value), checkpoint.file).system
 
 
 def _recognized(checkpoint: Checkpoint, settings: Settings) -> Recognized:

@@ -244,3 +244,24 @@ def test_a_readout_acts_on_the_circuit_on_h_or_is_given_with_the_trials():
     trials = Trials.of(inputs=np.zeros((1, 3, 1)), readout=np.full((1, 4), 5.0), readout_bias=np.array([1.0]))
     given = readout_of({"fc.weight": np.ones((1, 4))}, NETWORK, trials)
     assert (given.name, given.weights[0], given.bias) == ("trials", 5.0, 1.0)
+
+
+def test_trials_of_a_network_of_rank_one_are_felt_too():
+    """The cue decides the sign of κ; after one of +1 the saddle-node below 0 is out of the trials' reach."""
+    m = {"S_l": np.ones((2, 1)), "S_r": np.full((1, 2), 0.75), "W_in.weight": np.ones((2, 1))}
+    states = {k: m | {"W_in.bias": np.full(2, b)} for k, b in ((100, 0.1), (200, 0.1), (300, 0.12))}
+    states = {k: v | {"S_l": np.ones((2, 1)) * (1.0 if k < 300 else 0.8)} for k, v in states.items()}
+    inputs = np.zeros((2, 12, 1))
+    for cue in (1.0, -1.0):
+        inputs[:, :4] = cue
+        trials = Trials.of(inputs=inputs, initial=np.zeros((2, 2)), periods={"cue": (0, 4), "delay": (4, 12)})
+        _, verdict = judged(states, x0=None, threshold=None, trials=trials, period="delay", leak=0.5)
+        kappas = []
+        for k in (200, 300):
+            x, S_l = np.zeros(2), states[k]["S_l"]
+            for t in range(12):
+                x = 0.5 * x + 0.5 * np.tanh((x @ S_l) @ m["S_r"] + states[k]["W_in.bias"] + (cue if t < 4 else 0))
+                kappas += [] if t < 3 else [(x @ S_l)[0]]
+        assert verdict.evidence["visited"] == pytest.approx([min(kappas), max(kappas)], rel=1e-12)
+        assert (verdict.grade, verdict.evidence["fixed_points"]) == ("proved", [3, 1])
+        assert verdict.verdict == ("none" if cue > 0 else "bifurcation")

@@ -1,7 +1,7 @@
 """A run of one-dimensional systems with everything that was followed through it: what events are read from."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import attrgetter
@@ -53,6 +53,8 @@ class Course:
         κ(0) of the trial, and the index of the fixed point that it ends in; None where no trial is known.
     trial : Trial or None
     losses : Losses
+    felt : callable or None
+        κ (states,) that trials with inputs over time visit at a checkpoint; None where none are known.
     """
 
     steps: tuple[int, ...]
@@ -65,6 +67,13 @@ class Course:
     ends: Sequence[tuple[float, int | None]] | None
     trial: Trial | None
     losses: Losses
+    felt: Callable[[int], Array] | None = None
+
+    def visited(self, e: int) -> Array | None:
+        """κ (states,) that trials visit at checkpoint `e`; None where none is known."""
+        if self.felt is not None:
+            return self.felt(e)
+        return None if self.ends is None else self.walk(e).visited
 
     def attractor(self, e: int) -> int | None:
         """Branch of the fixed point in which the trial ends at checkpoint `e`; None where it is not known."""

@@ -1,6 +1,7 @@
 """Runs of networks of rank one: from checkpoints to what is found about them, everything on one line and proved."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from dynaghost.columns import Block, Many, Mapped, Packed
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
-from dynaghost.systems.base import System
+from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
 from dynaghost.trajectories.branches import Labels, Tracks
 from dynaghost.trajectories.course import Course, Losses
@@ -85,7 +86,14 @@ def _end(network: System, points: SlowPoints, trial: Trial) -> End:
     return found.start, found.attractor
 
 
-def conclude(steps: tuple[int, ...], batches: Sequence[Batch], trial: Trial | None, losses: Losses) -> Outcome:
+def conclude(
+    steps: tuple[int, ...],
+    batches: Sequence[Batch],
+    trial: Trial | None,
+    losses: Losses,
+    *,
+    felt: Callable[[int], Array] | None = None,
+) -> Outcome:
     """Branches, events and verdicts.
 
     Parameters
@@ -95,8 +103,10 @@ def conclude(steps: tuple[int, ...], batches: Sequence[Batch], trial: Trial | No
         As `compute` gave them.
     trial : Trial or None
     losses : Losses
+    felt : callable, optional
+        κ (states,) that trials with inputs over time visit at a checkpoint, by its index.
     """
-    course = _course(steps, batches, trial, losses)
+    course = replace(_course(steps, batches, trial, losses), felt=felt)
     events = find_events(course)
     return Outcome(
         circuits=course.circuits,

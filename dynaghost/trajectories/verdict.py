@@ -206,8 +206,9 @@ class _Window:
         self.course, self.low, self.high = course, low, high
         self.first, self.last = course.steps[low], course.steps[high]
         self.visited: Array | None = None
-        if course.ends is not None:
-            self.visited = np.unique(np.concatenate([course.walk(e).visited for e in self.checkpoints]))
+        known = [visited for e in self.checkpoints if (visited := course.visited(e)) is not None]
+        if known:
+            self.visited = np.unique(np.concatenate(known))
 
     @property
     def checkpoints(self) -> range:
