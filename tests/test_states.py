@@ -79,3 +79,16 @@ def test_the_pictures_of_a_run_show_its_trials(tmp_path, monkeypatch):
     assert visited.shape[0] == 1
     np.testing.assert_array_equal(seen["visited"], visited)
     np.testing.assert_array_equal(seen["paths"], visited)
+
+
+def test_in_many_dimensions_every_mark_lies_on_its_branch():
+    # The fixed points at ±x leave 0 along the second unit, whose place on the diagram's axis is not its first number.
+    states_of_run = [{"W": np.diag([0.2, w]), "b": np.array([0.3, 0.0])} for w in (0.5, 0.9, 1.5, 2.0)]
+    result = dg.analyze(dg.load_run(states_of_run, leak=0.5, x0=0.3, transpose=False))
+    ax = plot.branches(result)[0]
+    lines = [line.get_xydata() for line in ax.get_lines() if len(line.get_xdata()) > 1]
+    dots = [line.get_xydata()[0] for line in ax.get_lines() if line.get_markersize() == 3]
+    assert len(dots) == sum(len(points.points) for points in result.points)
+    assert np.ptp([y for x, y in dots if x == 3]) > 1.5
+    assert all(any((line == dot).all(axis=1).any() for line in lines) for dot in dots)
+    assert "first trial's start" in ax.get_legend_handles_labels()[1]

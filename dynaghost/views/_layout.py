@@ -14,9 +14,11 @@ from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.verdict import Verdict
 from dynaghost.views._lines import Line as Line
 from dynaghost.views._lines import Role as Role
+from dynaghost.views._lines import crossing_height as crossing_height
 from dynaghost.views._lines import lines as lines
 from dynaghost.views._lines import place as place
 from dynaghost.views._lines import role as role
+from dynaghost.views._lines import seen as seen
 
 PANELS = 6
 """Most panels of the latent flow, two rows of three."""
@@ -46,7 +48,9 @@ def height(findings: Findings, event: Event) -> float | None:
     """κ at which an event happens; None for what is read from the loss."""
     if event.kind is EventKind.CAPTURE and findings.starts is not None:
         return float(np.interp(place(event), findings.steps, [start for start, _ in findings.starts]))
-    found = event.evidence.get("threshold" if event.kind is EventKind.READOUT_CROSSING else "x")
+    if event.kind is EventKind.READOUT_CROSSING:
+        return crossing_height(event)
+    found = event.evidence.get("x")
     return None if found is None or event.at is None else float(found)
 
 

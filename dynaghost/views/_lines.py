@@ -71,6 +71,30 @@ def lines(findings: Findings) -> list[Line]:
     ]
 
 
+def crossing_height(event: Event) -> float:
+    """Where on the diagram's axis a readout crossing is: at the threshold in one dimension, elsewhere in many."""
+    return float(event.evidence.get("x", event.evidence["threshold"]))
+
+
+def heights(findings: Findings) -> dict[tuple[int, int], float]:
+    """(step, branch) → its place on the diagram's axis: κ, or in many dimensions the first principal component."""
+    return {
+        (step, branch.id): float(x)
+        for branch in findings.branches
+        for segment in branch.segments
+        for step, x in zip(segment.steps, segment.x, strict=True)
+    }
+
+
+def seen(findings: Findings, indices: Iterable[int]) -> Iterator[tuple[int, float, FixedPoint | Ghost]]:
+    """Step, place on the diagram's axis, and record of every slow point of these checkpoints."""
+    known = heights(findings)
+    for e in indices:
+        step, labels = findings.steps[e], findings.tracks.labels[e]
+        for branch, point in zip(labels.roots + labels.ghosts, findings.points[e].points, strict=True):
+            yield step, known[step, branch], point
+
+
 def _roles(findings: Findings) -> dict[tuple[int, int], Role]:
     """(step, branch) → role."""
     return {
@@ -106,7 +130,7 @@ def _through_crossings(
         if event.kind is EventKind.READOUT_CROSSING and event.branches == (branch,) and trail:
             i = sum(point[0] <= place(event) for point in trail)
             if 0 < i < len(trail):
-                trail.insert(i, (place(event), event.evidence["threshold"], trail[i - 1][2]))
+                trail.insert(i, (place(event), crossing_height(event), trail[i - 1][2]))
     return trail
 
 

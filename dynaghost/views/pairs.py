@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from numpy.typing import NDArray
 
+from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.pairs import PairTrack
@@ -57,9 +58,9 @@ def complex_plane(findings: Findings, *, ax: Axes | None = None) -> Axes:
 def _draw_real_axis(ax: Axes, findings: Findings, colours: ScalarMappable) -> None:
     """Every fixed point of every checkpoint, and the saddle-nodes between them."""
     rows = [
-        (float(point.x[0]), step, layout.role(point))
-        for step, points in zip(findings.steps, findings.points, strict=True)
-        for point in points.fixed_points
+        (x, step, layout.role(point))
+        for step, x, point in layout.seen(findings, range(len(findings.steps)))
+        if isinstance(point, FixedPoint)
     ]
     for role in dict.fromkeys(row[2] for row in rows):
         kappa, steps = (np.array([row[i] for row in rows if row[2] is role], dtype=float) for i in (0, 1))

@@ -63,15 +63,7 @@ def slow_points(points: SlowPoints, *, visited: Array | None = None, ax: Axes | 
         for path in () if paths is None else paths:
             flat = (path - centre) @ components.T
             ax.plot(*flat.T, color=style.GREY, linewidth=0.7, alpha=0.6, label="trial", zorder=1)
-            ax.plot(
-                *flat[:1].T,
-                marker="s",
-                linestyle="none",
-                markersize=3,
-                color=style.RED,
-                label="trial's start",
-                zorder=3,
-            )
+            ax.plot(*flat[:1].T, **_START)
         _draw_points(ax, points.points, centre, components)
         ax.set(xlabel=_component(1, shares[0]), ylabel=_component(2, shares[1]))
         shared.legend_above(ax)

@@ -171,13 +171,7 @@ def _draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) ->
     for segment in (segment for branch in findings.branches for segment in branch.segments):
         if segment.lost and segment.steps and window[0] <= segment.steps[-1] <= window[1]:
             ax.plot(segment.steps[-1], segment.x[-1], **style.LOST)
-    trial = findings.description.trial
-    if trial is not None and trial.threshold is not None:
-        ax.axhline(trial.threshold, **style.THRESHOLD)
-    if findings.starts is not None:
-        part = layout.within(findings.steps, *window)
-        starts = [start for start, _ in findings.starts[part]]
-        ax.plot(findings.steps[part], starts, **style.START)
+    _draw_trial(ax, findings, window)
     for event in findings.events:
         kappa = layout.height(findings, event)
         if kappa is not None and window[0] <= layout.place(event) <= window[1]:
@@ -186,15 +180,26 @@ def _draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) ->
     shared.finish(ax)
 
 
+def _draw_trial(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
+    """Where the trial starts and, in one dimension, where its readout switches."""
+    trial, on_line = findings.description.trial, findings.description.dim == 1
+    if on_line and trial is not None and trial.threshold is not None:
+        ax.axhline(trial.threshold, **style.THRESHOLD)
+    if findings.starts is not None:
+        part = layout.within(findings.steps, *window)
+        starts = [start for start, _ in findings.starts[part]]
+        look = style.START if on_line else {**style.START, "label": "first trial's start"}
+        ax.plot(findings.steps[part], starts, **look)
+
+
 def _draw_checkpoints(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
     """Dots where the branches were seen, if these are few: in between, the lines are straight."""
     shown = [e for e, step in enumerate(findings.steps) if window[0] <= step <= window[1]]
     if len(shown) > 40:
         return
-    for e in shown:
-        for point in findings.points[e].points:
-            look = {**style.POINTS[layout.role(point)], "markersize": 3, "zorder": 4, "clip_on": False}
-            ax.plot(findings.steps[e], float(point.x[0]), linestyle="none", **look)
+    for step, x, point in layout.seen(findings, shown):
+        look = {**style.POINTS[layout.role(point)], "markersize": 3, "zorder": 4, "clip_on": False}
+        ax.plot(step, x, linestyle="none", **look)
 
 
 def _draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple[float, float]) -> None:
