@@ -26,7 +26,17 @@ folder = Path(tempfile.mkdtemp())
 grid = Grid(seeds=range(3), learning_rates=[0.015, 0.03])
 found = sweep(grid, out=folder / "here", epochs=12_000, analyze=True)
 table = found.to_dataframe()
-table[["seed", "learning_rate", "final_loss", "fall_end", "ghost_from", "more_from", "stuck"]]
+table[
+    [
+        "seed",
+        "learning_rate",
+        "final_loss",
+        "fall_end",
+        "ghost_from",
+        "more_from",
+        "stuck",
+    ]
+]
 
 # %% [markdown]
 # `ghost_from` is the first epoch with a ghost, `more_from` the first one with more than one fixed point, `fall_end` the
@@ -42,16 +52,36 @@ table[["seed", "learning_rate", "final_loss", "fall_end", "ghost_from", "more_fr
 assert (table["proved_epochs"] == 12_001).all(), "each epoch of each run is proved"
 for rate, runs in table.groupby("learning_rate"):
     fell = runs[runs["fall_end"].notna()]
-    alone = (fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])).sum()
-    print(f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down")
+    alone = (
+        fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])
+    ).sum()
+    print(
+        f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down"
+    )
     print(f"           stuck at the end: {int(runs['stuck'].sum())}")
 
 # %%
 figure, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-for name, colour, marker in (("ghost_from", "#009E73", "D"), ("more_from", "#0072B2", "o"), ("fall_end", "black", "v")):
+for name, colour, marker in (
+    ("ghost_from", "#009E73", "D"),
+    ("more_from", "#0072B2", "o"),
+    ("fall_end", "black", "v"),
+):
     at = table["learning_rate"] * np.exp(0.12 * (table["seed"] - 1))
-    label = {"ghost_from": "first ghost", "more_from": "second fixed point", "fall_end": "loss has fallen"}[name]
-    ax.plot(at, table[name], marker, color=colour, label=label, markersize=5, markerfacecolor="none")
+    label = {
+        "ghost_from": "first ghost",
+        "more_from": "second fixed point",
+        "fall_end": "loss has fallen",
+    }[name]
+    ax.plot(
+        at,
+        table[name],
+        marker,
+        color=colour,
+        label=label,
+        markersize=5,
+        markerfacecolor="none",
+    )
 ax.set(xscale="log", xlabel="learning rate (seeds side by side)", ylabel="epoch")
 _ = ax.legend()
 
@@ -63,7 +93,13 @@ _ = ax.legend()
 
 # %%
 seen = []
-again = sweep(grid, out=folder / "here", epochs=12_000, analyze=True, progress=lambda done, total: seen.append(done))
+again = sweep(
+    grid,
+    out=folder / "here",
+    epochs=12_000,
+    analyze=True,
+    progress=lambda done, total: seen.append(done),
+)
 assert again == found
 assert seen == [6]
 
@@ -106,12 +142,26 @@ dynaghost sweep --seeds "$SLURM_ARRAY_TASK_ID" --lr 0.03 --epochs 300 --out "par
 """
 PROGRAMS = Path(sys.executable).parent
 for task in ("0", "1"):
-    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": task, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run(["bash", "-c", SCRIPT], check=True, capture_output=True, env=environment, cwd=folder)
+    environment = {
+        **os.environ,
+        "SLURM_ARRAY_TASK_ID": task,
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+    }
+    subprocess.run(
+        ["bash", "-c", SCRIPT],
+        check=True,
+        capture_output=True,
+        env=environment,
+        cwd=folder,
+    )
 together = load_sweep(*sorted((folder / "parts").iterdir()))
-alone = sweep(Grid(seeds=range(2), learning_rates=[0.03]), out=folder / "alone", epochs=300)
+alone = sweep(
+    Grid(seeds=range(2), learning_rates=[0.03]), out=folder / "alone", epochs=300
+)
 assert together == alone
-print(f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call")
+print(
+    f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call"
+)
 
 # %% [markdown]
 # ## From a row back to a run

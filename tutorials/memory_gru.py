@@ -49,7 +49,10 @@ optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 losses = []
 for step in range(SAVE_AT[-1] + 1):
     if step in SAVE_AT:
-        torch.save({"step": step, "model_state_dict": model.state_dict()}, folder / f"step_{step}.pt")
+        torch.save(
+            {"step": step, "model_state_dict": model.state_dict()},
+            folder / f"step_{step}.pt",
+        )
     inputs, targets = trials(32)
     loss = ((model(inputs) - targets)[:, CUE:] ** 2).mean()
     losses.append((step, loss.item()))
@@ -74,7 +77,9 @@ assert losses[-1][1] < 0.05 * losses[0][1]
 system = dg.as_system(model.gru, inputs=[0.0])
 points = dg.find_slow_points(system)
 for point in points.fixed_points:
-    print(f"{point.stability}: {point.certificate}, |multiplier| up to {np.abs(point.multipliers).max():.3f}")
+    print(
+        f"{point.stability}: {point.certificate}, |multiplier| up to {np.abs(point.multipliers).max():.3f}"
+    )
 print(f"complete: {points.complete}")
 assert all(point.certificate == "exists_unique" for point in points.fixed_points)
 
@@ -91,13 +96,20 @@ assert all(point.certificate == "exists_unique" for point in points.fixed_points
 # %%
 cues = np.zeros((2, STEPS, 1))
 cues[0, :CUE], cues[1, :CUE] = 1.0, -1.0
-task = dg.Trials.of(inputs=cues, initial=np.zeros((2, UNITS)), periods={"cue": (0, CUE), "memory": (CUE, STEPS)})
+task = dg.Trials.of(
+    inputs=cues,
+    initial=np.zeros((2, UNITS)),
+    periods={"cue": (0, CUE), "memory": (CUE, STEPS)},
+)
 run = dg.load_run(folder, layer="gru", trials=task, period="memory")
 result = dg.analyze(run)
 counts = [(len(found.fixed_points), len(found.ghosts)) for found in result.points]
 for step, (fixed_points, ghosts) in zip(result.steps, counts, strict=True):
     print(f"step {step}: fixed points {fixed_points}, ghosts {ghosts}")
-complete = {step: found.complete for step, found in zip(result.steps, result.points, strict=True)}
+complete = {
+    step: found.complete
+    for step, found in zip(result.steps, result.points, strict=True)
+}
 print(f"proved complete at {sum(complete.values())} of {len(complete)} checkpoints")
 for found in result.points:
     assert found.complete or (found.coverage.agree and found.coverage.unseen == 0)
@@ -114,7 +126,9 @@ axes[0].figure
 
 # %%
 for verdict in result.verdicts:
-    print(f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})")
+    print(
+        f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})"
+    )
 first = result.verdicts[0]
 assert first.verdict == "bifurcation"
 low, high = first.evidence["window"]
@@ -147,7 +161,9 @@ picture.figure
 
 # %%
 (ghost,) = result.points[-1].ghosts
-print(f"passage time of the ghost: {ghost.passage_time:.0f} steps; the memory period has {STEPS - CUE}")
+print(
+    f"passage time of the ghost: {ghost.passage_time:.0f} steps; the memory period has {STEPS - CUE}"
+)
 assert STEPS < ghost.passage_time < 10 * STEPS
 state, outputs = states[:, -1], []
 weight, bias = model.readout.weight.detach().numpy()[0], model.readout.bias.item()
@@ -156,7 +172,13 @@ for _ in range(300):
     state = state + system.f(state)
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.plot(STEPS + np.arange(300), np.array(outputs), label=["cue +1", "cue −1"])
-ax.axvline(STEPS, color="black", linestyle="--", linewidth=0.8, label="end of the trained trials")
+ax.axvline(
+    STEPS,
+    color="black",
+    linestyle="--",
+    linewidth=0.8,
+    label="end of the trained trials",
+)
 ax.set(xlabel="step", ylabel="output")
 _ = ax.legend()
 assert np.sign(outputs[0]).tolist() == [1, -1], "remembered as trained"
@@ -176,7 +198,11 @@ picture = dg.plot.eigenvalues(result.points[step])
 picture.figure
 
 # %%
-assert sorted(bool(point.stable) for point in result.points[step].fixed_points) == [False, True, True]
+assert sorted(bool(point.stable) for point in result.points[step].fixed_points) == [
+    False,
+    True,
+    True,
+]
 
 # %% [markdown]
 # ## What to take with you
