@@ -17,7 +17,7 @@ exclude_patterns = ["conf.py", "conftest.py", "sphinx_parts.py"]
 # Of what a page loads, nothing comes from a network: formulas are written as MathML (sphinx_parts.py).
 html_theme = "furo"
 # Code is a little smaller, so that a line of it fits.
-html_theme_options = {"light_css_variables": {"code-font-size": "0.76rem"}, "dark_css_variables": {"code-font-size": "0.76rem"}}
+html_theme_options = {"light_css_variables": {"code-font-size": "0.76rem"}}
 html_title = f"dynaghost {version}"
 html_math_renderer = "mathml"
 html_static_path: list[str] = []
@@ -40,6 +40,7 @@ default_role = "literal"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_param = False
+napoleon_use_ivar = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 nitpicky = False

@@ -126,11 +126,13 @@ graph.figure
 # %% [markdown]
 # ## Keep the results
 #
-# `save` writes a database, `analysis.json` for other programs, and the event graph. `dynaghost analyze FOLDER --plots`
-# does all of this from a terminal.
+# `save` writes a database, `analysis.json` for other programs, and the event graph. `report` writes one HTML page that
+# shows all of it, with a slider over the epochs, and needs no network. `dynaghost analyze FOLDER --plots --report` does
+# all of this from a terminal.
 
 # %%
 result.save(folder.parent / "results")
+result.report(folder.parent / "results" / "report.html")
 again = dg.load_analysis(folder.parent / "results")
 assert again.verdicts == result.verdicts
 print(sorted(path.name for path in (folder.parent / "results").iterdir()))

@@ -68,6 +68,13 @@ RELATIONS: dict[str, dict[str, Any]] = {
     "captures": {"color": RED, "linestyle": (0, (5, 1, 1, 1))},
     "explains": {"color": PURPLE, "linestyle": "--"},
 }
+SERIES: tuple[dict[str, Any], ...] = (
+    {"color": GREEN, "marker": "D", "markersize": 3},
+    {"color": PURPLE, "marker": "s", "markersize": 3, "linestyle": "--"},
+    {"color": ORANGE, "marker": "^", "markersize": 3, "linestyle": ":"},
+    {"color": SKY, "marker": "v", "markersize": 3, "linestyle": "-."},
+)
+"""Of several ghosts in one picture."""
 START: dict[str, Any] = {"color": RED, "linestyle": "-.", "linewidth": 1, "label": "trial's start κ(0)", "zorder": 2}
 START_BAR: dict[str, Any] = {
     "marker": "|",

@@ -1,11 +1,13 @@
 """Pictures of a run over training: its branches, its loss, and the norm of its gradient."""
 
 from collections.abc import Iterable
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from dynaghost.errors import DynaghostError
@@ -135,10 +137,13 @@ def passage_times(findings: Findings, *, focus: tuple[float, float] | None = Non
     with rc_context(style.STYLE):
         own = ax is None
         ax = shared.own_axes(style.WIDTH, 2.6) if ax is None else ax
-        for branch, (steps, times) in courses.items():
-            ax.plot(steps, times, marker="D", markersize=3, label=f"ghost on branch {branch}")
+        for (branch, (steps, times)), look in zip(courses.items(), cycle(style.SERIES)):
+            ax.plot(steps, times, label=f"ghost on branch {branch}", **look)
         _draw_delay(ax, findings)
         ax.set(yscale="log", ylabel=f"passage time ({layout.unit(findings)})")
+        # Numbers between the powers of ten only where there are few powers.
+        ax.yaxis.set_major_formatter(LogFormatter())
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.5)))
         _mark_places(ax, findings, window)
         shared.training_axis(ax, findings, window)
         shared.finish(ax)
