@@ -351,7 +351,7 @@ def test_trials_of_a_plane_start_where_the_network_starts_and_end_where_the_tria
 
 def test_coordinates_in_space_keep_distances_up_to_what_the_components_leave_out():
     findings = space()
-    chosen = frame(findings, range(len(findings.steps)))
+    chosen = frame(findings, range(len(findings.steps)), len(findings.steps))
     np.testing.assert_allclose(chosen.components @ chosen.components.T, np.eye(2), atol=1e-12)
     for at, points in zip(payload(findings, range(len(findings.steps)))["checkpoints"], findings.points, strict=True):
         for drawn, point in zip(at["p"], points.fixed_points, strict=True):
@@ -390,6 +390,18 @@ def test_many_runs_are_a_table_with_links_to_their_sections(tmp_path):
     assert len(ids) == len(set(ids))
 
 
+def test_forty_runs_take_less_than_a_megabyte_and_a_half(tmp_path):
+    path = report_collection([(f"seed {k}", (stuck, plane)[k % 2]()) for k in range(40)], tmp_path / "all.html")
+    assert path.stat().st_size < 1_500_000
+
+
+def test_of_more_than_a_hundred_runs_all_are_in_the_table(tmp_path):
+    page = Page(report_collection([(f"seed {k}", LINE) for k in range(103)], tmp_path / "all.html").read_text("utf-8"))
+    (table,) = (t["text"] for t in page.all("table") if "Runs and their verdicts" in t["text"])
+    assert all(f"seed {k}" in table for k in range(103))
+    assert len(page.data["runs"]) == len([d for d in page.all("details") if "id" in d]) == 100
+
+
 def test_nonsense_is_refused(tmp_path):
     with pytest.raises(dg.DynaghostError, match="runs: expected at least one run, got none"):
         report_collection([], tmp_path / "page.html")
@@ -412,3 +424,21 @@ def test_the_commands_write_the_page(tmp_path, monkeypatch, capsys):
     commands.main(["report", "out", "--to", "elsewhere/page.html"], standalone_mode=False)
     assert (tmp_path / "elsewhere" / "page.html").read_bytes() == first
     assert "wrote elsewhere/page.html" in capsys.readouterr().out
+
+
+def test_several_folders_make_one_page(tmp_path, monkeypatch):
+    import click
+
+    from dynaghost.cli import commands
+
+    monkeypatch.chdir(tmp_path)
+    for name, findings in (("first", stuck()), ("second", LINE)):
+        findings.save(name)
+    commands.main(["report", "first", "second", "--to", "all.html"], standalone_mode=False)
+    page = Page((tmp_path / "all.html").read_text(encoding="utf-8"))
+    assert [summary["text"] for summary in page.all("summary") if summary["text"] in ("first", "second")] == [
+        "first",
+        "second",
+    ]
+    with pytest.raises(click.UsageError, match="expected --to FILE"):
+        commands.main(["report", "first", "second"], standalone_mode=False)

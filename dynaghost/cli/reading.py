@@ -114,13 +114,23 @@ def plot(out: str) -> None:
 
 
 @click.command()
-@click.argument("out", type=click.Path(exists=True, file_okay=False))
+@click.argument("outs", metavar="OUT…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--to", type=click.Path(dir_okay=False), help="File to write. [default: OUT/report.html]")
-def report(out: str, to: str | None) -> None:
-    """Write one HTML page that shows the results in OUT, for any browser, without a network."""
-    from dynaghost.analysis import load_analysis
+def report(outs: tuple[str, ...], to: str | None) -> None:
+    """Write one HTML page that shows the results in OUT, for any browser, without a network.
 
-    _report(load_analysis(out), Path(to) if to else Path(out) / "report.html")
+    Several folders of results make one page of all of them; then --to is needed.
+    """
+    from dynaghost.analysis import load_analysis
+    from dynaghost.views.report import report_collection
+
+    if len(outs) == 1:
+        _report(load_analysis(outs[0]), Path(to) if to else Path(outs[0]) / "report.html")
+    elif to is None:
+        raise click.UsageError("expected --to FILE for a page of several folders, got none")
+    else:
+        runs = [(Path(out).resolve().name, load_analysis(out)) for out in outs]
+        click.echo(f"wrote {report_collection(runs, to)}")
 
 
 @click.command()

@@ -22,7 +22,7 @@ _SPACE = (
 )
 
 
-def explorer(findings: Findings, number: int, indices: Sequence[int]) -> dict[str, str]:
+def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int) -> dict[str, str]:
     """What the template of the part with the slider asks for; `indices` are those of the shown checkpoints."""
     total, drawn = len(findings.steps), findings.description.dim == 1 or bool(findings.circuits)
     title, caption = _FLOWS.get(findings.description.dim, _SPACE) if drawn else _SPACE
@@ -37,7 +37,7 @@ def explorer(findings: Findings, number: int, indices: Sequence[int]) -> dict[st
         "flow_label": f"{title} at the chosen checkpoint; the text and the table say what it shows",
         "flow_caption": caption + _trials_drawn(findings),
         "spectrum_title": "Multipliers" if is_map else "Eigenvalues",
-        "spectrum_caption": _spectrum_caption(findings, indices),
+        "spectrum_caption": _spectrum_caption(findings, indices, runs),
         "timeline_caption": _timeline_caption(findings),
         "relations": relations(findings),
     }
@@ -51,10 +51,10 @@ def _trials_drawn(findings: Findings) -> str:
     return " No trial is known, and none is drawn."
 
 
-def _spectrum_caption(findings: Findings, indices: Sequence[int]) -> str:
+def _spectrum_caption(findings: Findings, indices: Sequence[int], runs: int) -> str:
     where = "inside the circle" if findings.description.time == "map" else "to the left of the line"
     stable = f"A fixed point is stable where all lie {where}. Ghosts have no stability."
-    drawn = drawn_eigenvalues(sum(len(findings.points[e].fixed_points) for e in indices))
+    drawn = drawn_eigenvalues(findings, indices, runs)
     if drawn >= findings.description.dim:
         return stable
     return f"{stable} Drawn are the {drawn} of each fixed point that have the greatest growth."

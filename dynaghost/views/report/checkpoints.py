@@ -28,7 +28,7 @@ class Shared:
     frame : Frame
         What the picture of the flow shows.
     count : int
-        Checkpoints that are shown.
+        Checkpoints that share the page, about: those of all its runs.
     eigenvalues : int
         Of a fixed point, that are drawn at most.
     names : list of str
@@ -47,21 +47,16 @@ class Shared:
         return self.names.index(stability)
 
 
-def share(findings: Findings, indices: Sequence[int]) -> Shared:
-    """What these checkpoints have in common."""
-    fixed = sum(len(findings.points[e].fixed_points) for e in indices)
-    return Shared(fields.frame(findings, indices), len(indices), drawn_eigenvalues(fixed))
+def share(findings: Findings, indices: Sequence[int], runs: int) -> Shared:
+    """What these checkpoints have in common, on a page of so many runs."""
+    count = runs * len(indices)
+    return Shared(fields.frame(findings, indices, count), count, drawn_eigenvalues(findings, indices, runs))
 
 
-def drawn_eigenvalues(fixed_points: int) -> int:
-    """How many eigenvalues of each of so many fixed points there is room for.
-
-    Examples
-    --------
-    >>> drawn_eigenvalues(100), drawn_eigenvalues(3000), drawn_eigenvalues(100_000)
-    (24, 4, 2)
-    """
-    return max(min(EIGENVALUES, ALL_EIGENVALUES // max(fixed_points, 1)), 2)
+def drawn_eigenvalues(findings: Findings, indices: Sequence[int], runs: int) -> int:
+    """How many eigenvalues of each fixed point there is room for."""
+    fixed = runs * sum(len(findings.points[e].fixed_points) for e in indices)
+    return max(min(EIGENVALUES, ALL_EIGENVALUES // max(fixed, 1)), 2)
 
 
 def checkpoints_of(findings: Findings, indices: Sequence[int], shared: Shared) -> Iterator[dict[str, Any]]:

@@ -14,10 +14,12 @@ from dynaghost.views.verdict_text import ANSWERS
 _RUN_HEADS = ("Run", "Checkpoints", "Drops of the loss", "Verdicts", "Events")
 
 
-def table(runs: Sequence[tuple[str, Findings]]) -> str:
-    """The table of all runs, with links to their sections."""
+def table(runs: Sequence[tuple[str, Findings]], linked: int) -> str:
+    """The table of all runs, the first so many with a link to their section."""
     head = heads(_RUN_HEADS)
-    rows = "".join(_run_row(name, findings, number) for number, (name, findings) in enumerate(runs))
+    rows = "".join(
+        _run_row(name, findings, number if number < linked else None) for number, (name, findings) in enumerate(runs)
+    )
     return (
         f"<h2>All runs</h2><p>{_tally(runs)}</p>"
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table of runs">'
@@ -40,7 +42,8 @@ def _tally(runs: Sequence[tuple[str, Findings]]) -> str:
     return f"{counted(len(found), 'drop')} of the loss: {'; '.join(parts)}. {escape(near)}"
 
 
-def _run_row(name: str, findings: Findings, number: int) -> str:
+def _run_row(name: str, findings: Findings, number: int | None) -> str:
     told_of = ", ".join(f"{v.verdict.value} ({v.grade.value})" for v in findings.verdicts) or "–"
     cells = (len(findings.steps), len(findings.verdicts), told_of, len(findings.events))
-    return f'<tr><th scope="row"><a href="#run-{number}">{escape(name)}</a></th>{cells_of(_RUN_HEADS, cells)}</tr>'
+    head = escape(name) if number is None else f'<a href="#run-{number}">{escape(name)}</a>'
+    return f'<tr><th scope="row">{head}</th>{cells_of(_RUN_HEADS, cells)}</tr>'

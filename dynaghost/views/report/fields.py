@@ -54,12 +54,12 @@ class Frame:
         return x if self.kind == "line" else (x - self.centre) @ self.components.T
 
 
-def frame(findings: Findings, indices: Sequence[int]) -> Frame:
-    """The picture that fits all of these checkpoints."""
+def frame(findings: Findings, indices: Sequence[int], count: int) -> Frame:
+    """The picture that fits all of these checkpoints; `count` of them share the page, with those of other runs."""
     if findings.description.dim == 1:
         return _line(findings, indices)
     if findings.description.dim == 2 and findings.circuits:
-        return _plane(findings, indices)
+        return _plane(findings, indices, count)
     return _space(findings, indices)
 
 
@@ -93,12 +93,12 @@ def _on_line(circuit: System, x: Array) -> Array:
     return circuit.f(x) if isinstance(circuit, ScalarSystem) else circuit.f(x[:, None])[:, 0]
 
 
-def _plane(findings: Findings, indices: Sequence[int]) -> Frame:
+def _plane(findings: Findings, indices: Sequence[int], count: int) -> Frame:
     places = [point.x for e in indices for point in findings.points[e].points]
     places += [state for e in (indices[0], indices[-1]) for path in paths(findings, e) for state in path]
     x, y = _ranges(np.array([*places, np.zeros(2)]), 0.25)
     letter = "κ" if findings.description.coordinates == "latent" else "x"
-    fits = (grid for grid in GRIDS if len(indices) * grid[0] ** 2 * 2 * grid[1] * 4 / 3 <= FIELD_BYTES)
+    fits = (grid for grid in GRIDS if count * grid[0] ** 2 * 2 * grid[1] * 4 / 3 <= FIELD_BYTES)
     grid, size = next(fits, GRIDS[-1])
     return Frame("plane", (f"{letter}₁", f"{letter}₂"), x, y, np.zeros(2), np.eye(2), grid, size)
 

@@ -25,6 +25,8 @@ MOST = 1000
 """Checkpoints that a page shows at most; a page of many runs shows so many in all."""
 LEAST = 12
 """Checkpoints that each run of a page of many shows at least."""
+MOST_RUNS = 100
+"""Runs of a page of many that have a section; all are in its table."""
 SCRIPTS = ("draw.js", "flow.js", "spectrum.js", "timeline.js", "graph.js", "telling.js", "app.js")
 
 
@@ -64,14 +66,14 @@ def report(findings: Findings, path: str | PathLike[str], *, title: str | None =
     """
     heading = _name(findings) if title is None else title
     indices = shown(findings, MOST)
-    content = _sections(findings, 0, None, indices)
+    content = _before(findings, 0, indices, 1) + _after(findings, None, indices) + _part(*_words(findings))
     return _write(path, heading, words.answers(findings), content, [payload(findings, indices)])
 
 
 def report_collection(
     runs: Sequence[tuple[str, Findings]], path: str | PathLike[str], *, title: str = "Collection of runs"
 ) -> Path:
-    """Write one HTML file that shows many runs: a table of all, and each as a section that opens.
+    """Write one HTML file that shows many runs: a table of all, and each of the first 100 as a section that opens.
 
     Parameters
     ----------
@@ -103,20 +105,22 @@ def report_collection(
     """
     if not runs:
         raise DynaghostError("runs: expected at least one run, got none")
-    most = max(MOST // len(runs), LEAST)
-    chosen = [shown(findings, most) for _, findings in runs]
-    parts = [_folded(name, findings, number, chosen[number]) for number, (name, findings) in enumerate(runs)]
-    content = f"<section>{collection.table(runs)}</section>{''.join(parts)}"
+    open_to = runs[:MOST_RUNS]
+    most = max(MOST // len(open_to), LEAST)
+    chosen = [shown(findings, most) for _, findings in open_to]
+    parts = [_folded(name, f, k, chosen[k], len(open_to)) for k, (name, f) in enumerate(open_to)]
+    content = f"<section>{collection.table(runs, MOST_RUNS)}</section>{''.join(parts)}{_part(*_words(open_to[0][1]))}"
     summary = f"<p>{escape(counted(len(runs), 'run'))}</p>"
-    data = [payload(findings, indices) for (_, findings), indices in zip(runs, chosen, strict=True)]
+    data = [payload(findings, indices, len(open_to)) for (_, findings), indices in zip(open_to, chosen, strict=True)]
     return _write(path, title, summary, content, data)
 
 
-def _folded(name: str, findings: Findings, number: int, indices: Sequence[int]) -> str:
-    inside = _sections(findings, number, number, indices)
+def _folded(name: str, findings: Findings, number: int, indices: Sequence[int], runs: int) -> str:
+    """A run of a page of many, which opens when it is asked for."""
+    parts = _before(findings, number, indices, runs) + _after(findings, number, indices)
     return (
         f'<details class="run many" id="run-{number}"><summary>{escape(name)}</summary>'
-        f"{words.answers(findings)}{inside}</details>"
+        f"{words.answers(findings)}{parts}</details>"
     )
 
 
@@ -124,20 +128,27 @@ def _name(findings: Findings) -> str:
     return findings.description.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
-def _sections(findings: Findings, number: int, link: int | None, indices: Sequence[int]) -> str:
-    """The parts of a run's page, from the answer to the details."""
+def _before(findings: Findings, number: int, indices: Sequence[int], runs: int) -> str:
+    return Template(_text("run.html")).substitute(captions.explorer(findings, number, indices, runs))
+
+
+def _after(findings: Findings, link: int | None, indices: Sequence[int]) -> str:
+    """The text of a run below its pictures."""
     parts = [
-        None,
         ("Verdicts and their evidence", words.verdicts(findings, link, indices)),
         ("Events", words.events(findings, link, indices)),
         ("What is proved, and what is not", background.proofs(findings)),
         ("The run", background.about(findings)),
-        ("Words", background.glossary(findings)),
     ]
-    explorer = Template(_text("run.html")).substitute(captions.explorer(findings, number, indices))
-    return "".join(
-        explorer if part is None else f"<section><h2>{part[0]}</h2>\n{part[1]}</section>\n" for part in parts
-    )
+    return "".join(_part(*part) for part in parts)
+
+
+def _words(findings: Findings) -> tuple[str, str]:
+    return "Words", background.glossary(findings)
+
+
+def _part(heading: str, content: str) -> str:
+    return f"<section><h2>{heading}</h2>\n{content}</section>\n"
 
 
 def _write(path: str | PathLike[str], heading: str, summary: str, content: str, runs: list[dict[str, Any]]) -> Path:

@@ -14,12 +14,11 @@ from dynaghost.views.report.checkpoints import ROLES, checkpoints_of, share
 from dynaghost.views.report.fields import described
 from dynaghost.views.report.thinning import digits, numbers, target, thin
 
-CURVE_POINTS = 900
-"""Points of a loss curve; all branches together get `LINE_POINTS`."""
-LINE_POINTS = 9000
+CURVE_POINTS, LINE_POINTS, FEWEST = 900, 9000, 60
+"""Points of a loss curve, and of all branches together; fewest of a curve on a page of many runs, which share these."""
 
 
-def payload(findings: Findings, indices: Sequence[int]) -> dict[str, Any]:
+def payload(findings: Findings, indices: Sequence[int], runs: int = 1) -> dict[str, Any]:
     """Everything that the script shows of a run.
 
     Parameters
@@ -27,6 +26,8 @@ def payload(findings: Findings, indices: Sequence[int]) -> dict[str, Any]:
     findings : Findings
     indices : sequence of int
         Of the checkpoints to show, increasing.
+    runs : int
+        Runs that share the page.
 
     Returns
     -------
@@ -35,8 +36,9 @@ def payload(findings: Findings, indices: Sequence[int]) -> dict[str, Any]:
         shows; numbers of slow points have 6.
     """
     about, trial = findings.description, findings.description.trial
-    shared = share(findings, indices)
+    shared = share(findings, indices, runs)
     checkpoints = list(checkpoints_of(findings, indices, shared))
+    focus, points = layout.focus(findings), max(CURVE_POINTS // runs, FEWEST)
     return {
         "axis": about.axis,
         "time": about.time,
@@ -47,31 +49,31 @@ def payload(findings: Findings, indices: Sequence[int]) -> dict[str, Any]:
         "threshold": None if trial is None or trial.threshold is None else digits(trial.threshold, 6),
         "frame": described(shared.frame),
         "whole": numbers(layout.window(findings, None), 9),
-        "focus": None if (focus := layout.focus(findings)) is None else numbers(focus, 9),
+        "focus": None if focus is None else numbers(focus, 9),
         "checkpoints": checkpoints,
         "names": shared.names,
-        "metrics": _metrics(findings, focus),
-        "lines": _lines(findings, focus),
-        "pairs": _pairs(findings, focus),
-        "starts": _starts(findings, focus),
+        "metrics": _metrics(findings, focus, points),
+        "lines": _lines(findings, focus, LINE_POINTS // runs),
+        "pairs": _pairs(findings, focus, LINE_POINTS // 2 // runs),
+        "starts": _starts(findings, focus, points),
         "events": [_event(findings, event, indices) for event in findings.events],
         "spans": [_span(findings, event) for event in findings.events if event.at is None],
         "graph": _graph(findings),
     }
 
 
-def _metrics(findings: Findings, focus: tuple[float, float] | None) -> list[dict[str, Any]]:
+def _metrics(findings: Findings, focus: tuple[float, float] | None, points: int) -> list[dict[str, Any]]:
     found = []
     for name, values in layout.metrics(findings).items():
         kept, left_out = layout.positive(np.asarray(values, dtype=float))
-        steps, kept = thin(np.asarray(findings.losses.steps, dtype=float), kept, CURVE_POINTS, focus)
+        steps, kept = thin(np.asarray(findings.losses.steps, dtype=float), kept, points, focus)
         found.append({"name": name, "s": numbers(steps, 9), "v": numbers(kept, 4), "hidden": left_out})
     return found
 
 
-def _lines(findings: Findings, focus: tuple[float, float] | None) -> list[dict[str, Any]]:
+def _lines(findings: Findings, focus: tuple[float, float] | None, points: int) -> list[dict[str, Any]]:
     lines = layout.lines(findings)
-    most = max(LINE_POINTS // max(len(lines), 1), 12)
+    most = max(points // max(len(lines), 1), 12)
     found = []
     for line in lines:
         steps, x = thin(np.asarray(line.steps, dtype=float), np.asarray(line.x, dtype=float), most, focus)
@@ -81,9 +83,9 @@ def _lines(findings: Findings, focus: tuple[float, float] | None) -> list[dict[s
     return found
 
 
-def _pairs(findings: Findings, focus: tuple[float, float] | None) -> list[dict[str, Any]]:
+def _pairs(findings: Findings, focus: tuple[float, float] | None, points: int) -> list[dict[str, Any]]:
     """Of every complex pair its distance to the real axis; null where it was not followed."""
-    most = max(LINE_POINTS // 2 // max(len(findings.pairs), 1), 12)
+    most = max(points // max(len(findings.pairs), 1), 12)
     found = []
     for track in findings.pairs:
         path = layout.path(findings, track)
@@ -95,11 +97,11 @@ def _pairs(findings: Findings, focus: tuple[float, float] | None) -> list[dict[s
     return found
 
 
-def _starts(findings: Findings, focus: tuple[float, float] | None) -> dict[str, Any] | None:
+def _starts(findings: Findings, focus: tuple[float, float] | None, points: int) -> dict[str, Any] | None:
     if findings.starts is None:
         return None
     places = np.array([start for start, _ in findings.starts], dtype=float)
-    steps, places = thin(np.array(findings.steps, dtype=float), places, CURVE_POINTS, focus)
+    steps, places = thin(np.array(findings.steps, dtype=float), places, points, focus)
     return {"s": numbers(steps, 9), "x": numbers(places, 4)}
 
 
