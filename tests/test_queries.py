@@ -13,6 +13,7 @@ from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.trajectories.compare import in_order
 from dynaghost.trajectories.events import EventKind
 from dynaghost.views.comparison import comparison_text
+from dynaghost.views.text import summary
 
 DATA = Path(__file__).parents[1] / "data"
 STEPS = np.arange(0.0, 501.0, 10.0)
@@ -98,6 +99,22 @@ def test_ghosts_come_from_the_saddle_nodes_that_annihilate(result, tmp_path):
             for ghost in ghosts:
                 assert (ghost.kind, ghost.branch) == ("ghost", event.branches[0])
                 assert ghost.began == (event.id, "becomes-ghost")
+
+
+def test_a_border_collision_leaves_a_ghost_or_lets_the_point_go_on():
+    """ReLU: two fixed points meet where a unit is at its kink; or one point goes on beyond it as it was."""
+    for gain, words in ((1.5, "non-smooth fold"), (0.3, "persistence")):
+        W = np.array([[gain, 0.0], [0.2, 0.3]])
+        steps = np.linspace(0, 2, 41)
+        metrics = Metrics(steps, 0.01 ** (steps > 1.5), None, "")
+        states = [{"W": W, "b": np.array([b, 0.1])} for b in (-0.5, -0.1, 0.1)]
+        result = dg.analyze(dg.load_run(states, activation="relu", leak=0.5, metrics=metrics))
+        (event,) = [event for event in result.events if event.kind is EventKind.BORDER_COLLISION]
+        fold = words == "non-smooth fold"
+        assert [ghost.branch for ghost in dg.ghosts_from(result)[event.id]] == [event.branches[0]] * fold
+        assert result.verdicts[0].verdict == ("bifurcation" if fold else "none")
+        assert f"{words} where unit 0 is at its kink" in summary(result)
+        assert result.graph.degree(f"e{event.id}") > 0
 
 
 def test_a_window_holds_what_shares_more_than_an_endpoint_with_it(result, tmp_path):

@@ -14,25 +14,12 @@ import numpy as np
 
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import Array
-from dynaghost.trajectories.events import EventKind
+from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
+from dynaghost.trajectories.verdict import changes_points
 
 LEAST = 5
 """Fewest separate drops for a p-value."""
-CAUSES = (
-    EventKind.SADDLE_NODE,
-    EventKind.PITCHFORK,
-    EventKind.TRANSCRITICAL,
-    EventKind.CUSP,
-    EventKind.HOPF,
-    EventKind.NEIMARK_SACKER,
-    EventKind.FLIP,
-    EventKind.BORDER_COLLISION,
-    EventKind.GHOST_EMERGENCE,
-)
-"""Kinds of events that can explain a drop. All of them count, wherever they are: what trials feel is known only in the
-windows of drops."""
-
 # Statistics that differ by less are equal: they are sums of rounded differences.
 _TIE = 1e-12
 
@@ -159,6 +146,14 @@ def chance(
     return Chance(p, because, drops, hits, events, len(useful), tried, seed)
 
 
+def could_explain(event: Event) -> bool:
+    """Whether an event is of a kind that can explain a drop, a bifurcation or a ghost's emergence.
+
+    All of them count, wherever they are: what trials feel is known only in the windows of drops.
+    """
+    return event.kind is EventKind.GHOST_EMERGENCE or changes_points(event)
+
+
 def _too_little(drops: int, least: int, useful: Sequence[Circle]) -> str:
     if drops < least:
         return f"{drops} separate {'drop' if drops == 1 else 'drops'}, and a p-value takes at least {least}"
@@ -177,7 +172,7 @@ def circle_of(run: Findings) -> Circle:
         else:
             merged.append([start, end])
     edges = (np.array(merged, dtype=float).reshape(-1, 2) - first) / span
-    places = [e.before + (e.after - e.before) * e.at for e in run.events if e.kind in CAUSES and e.at is not None]
+    places = [e.before + (e.after - e.before) * e.at for e in run.events if e.at is not None and could_explain(e)]
     return Circle(edges[:, 0], edges[:, 1], np.sort((np.array(places, dtype=float) - first) / span))
 
 

@@ -124,7 +124,7 @@ def life_of(source: Source, branch: int) -> tuple[Chapter, ...]:
 
 
 def ghosts_from(source: Source) -> dict[int, tuple[Chapter, ...]]:
-    """The ghosts that each saddle-node left behind.
+    """The ghosts that each saddle-node left behind; of piecewise-linear networks, each border collision.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def ghosts_from(source: Source) -> dict[int, tuple[Chapter, ...]]:
     Returns
     -------
     dict of int to tuple of Chapter
-        By the saddle-node's id, every one of the run; empty where it creates two fixed points, or leaves no minimum of
+        By the event's id, every one of the run; empty where it creates two fixed points, or leaves no minimum of
         the speed. Where a ghost comes from is the other way round its chapter's `began`.
 
     Examples
@@ -151,7 +151,7 @@ def ghosts_from(source: Source) -> dict[int, tuple[Chapter, ...]]:
             if graph.edges[node, name]["relation"] == "becomes-ghost"
         )
         for node, data in graph.nodes(data=True)
-        if data.get("event") == EventKind.SADDLE_NODE
+        if data.get("event") in (EventKind.SADDLE_NODE, EventKind.BORDER_COLLISION)
     }
 
 

@@ -23,32 +23,14 @@ from dynaghost.trajectories.verdict import (
     Margin,
     Verdict,
     answer_of,
+    changes_points,
     nearest,
     timing,
     told,
     verdict_of,
 )
 
-_BIFURCATIONS = (
-    EventKind.SADDLE_NODE,
-    EventKind.PITCHFORK,
-    EventKind.TRANSCRITICAL,
-    EventKind.CUSP,
-    EventKind.HOPF,
-    EventKind.NEIMARK_SACKER,
-    EventKind.FLIP,
-    EventKind.BORDER_COLLISION,
-)
-
 _OTHERS = (EventKind.GHOST_EMERGENCE, EventKind.READOUT_CROSSING)
-
-
-def _changes_points(event: Event) -> bool:
-    """Whether fixed points are born, die or change stability: not where one goes on beyond a border as it was."""
-    if event.kind is not EventKind.BORDER_COLLISION:
-        return event.kind in _BIFURCATIONS
-    unstable = event.evidence["unstable_directions"]
-    return "creates" in event.evidence or unstable[0] != unstable[1]
 
 
 def judge_in_space(course: SpaceCourse, events: Sequence[Event]) -> tuple[Verdict, ...]:
@@ -73,9 +55,9 @@ def _judge(course: SpaceCourse, events: Sequence[Event], drop: Event) -> Verdict
         return verdict_of(drop, Answer.UNDECIDED, Grade.FOUND, (), because)
     window = _Window(course, *enclosing)
     inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
-    margins = window.margins([e for e in inside if e.kind in (*_BIFURCATIONS, *_OTHERS)])
+    margins = window.margins([e for e in inside if changes_points(e) or e.kind in _OTHERS])
     near = [event for event in inside if event.id in margins and margins[event.id].near]
-    bifurcations = [event for event in near if _changes_points(event)]
+    bifurcations = [event for event in near if changes_points(event)]
     consumed = {branch for event in bifurcations for branch in event.branches}
     pairs = [change for branch in _ghost_branches(window) if (change := _pair(window, branch)) is not None]
     moved = [pair for pair in pairs if pair["counts"] and pair["branch"] not in consumed]

@@ -26,7 +26,16 @@ GROWTH = 1.25
 LEAST_PASSAGE = 1.0
 """Passage time, in τ (1/leak iterations), that it must have at one end of the window."""
 
-_BIFURCATIONS = (EventKind.SADDLE_NODE, EventKind.PITCHFORK, EventKind.CUSP)
+_BIFURCATIONS = (
+    EventKind.SADDLE_NODE,
+    EventKind.PITCHFORK,
+    EventKind.TRANSCRITICAL,
+    EventKind.CUSP,
+    EventKind.HOPF,
+    EventKind.NEIMARK_SACKER,
+    EventKind.FLIP,
+    EventKind.BORDER_COLLISION,
+)
 
 
 class Answer(StrEnum):
@@ -85,9 +94,9 @@ def _judge(course: Course, events: Sequence[Event], drop: Event) -> Verdict:
         return verdict_of(drop, Answer.UNDECIDED, Grade.FOUND, (), evidence)
     window = _Window(course, *enclosing)
     inside = [e for e in events if e.at is not None and e.before < window.last and e.after > window.first]
-    margins = window.margins([e for e in inside if e.kind in (*_BIFURCATIONS, EventKind.GHOST_EMERGENCE)])
+    margins = window.margins([e for e in inside if changes_points(e) or e.kind is EventKind.GHOST_EMERGENCE])
     near = [event for event in inside if event.id in margins and margins[event.id].near]
-    bifurcations = [event for event in near if event.kind in _BIFURCATIONS]
+    bifurcations = [event for event in near if changes_points(event)]
     emergences = [event for event in near if event.kind is EventKind.GHOST_EMERGENCE]
     consumed = {branch for event in bifurcations for branch in event.branches}
     pairs = [change for track in course.pairs if (change := _pair(window, track)) is not None]
@@ -122,6 +131,21 @@ def verdict_of(drop: Event, answer: Answer, grade: Grade, ids: tuple[int, ...], 
     """The record of a drop\'s verdict; `ids` are the events that explain it."""
     loss_before, loss_after = drop.evidence["loss_before"], drop.evidence["loss_after"]
     return Verdict(drop.before, drop.after, loss_before, loss_after, answer, grade, ids, evidence)
+
+
+def changes_points(event: Event) -> bool:
+    """Whether fixed points are born, die or change stability: not where one goes on beyond a border as it was.
+
+    Examples
+    --------
+    >>> from dynaghost.trajectories.events import EventStatus
+    >>> [changes_points(Event(0, kind, 0, 1, 0.5, (), EventStatus.PROVED)) for kind in ("saddle_node", "capture")]
+    [True, False]
+    """
+    if event.kind != EventKind.BORDER_COLLISION:
+        return event.kind in _BIFURCATIONS
+    unstable = event.evidence["unstable_directions"]
+    return "creates" in event.evidence or unstable[0] != unstable[1]
 
 
 def timing(drop: Event, causes: Sequence[Event]) -> list[dict[str, Any]]:

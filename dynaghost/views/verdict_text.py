@@ -34,6 +34,8 @@ def what_matters(kind: EventKind, evidence: dict[str, Any]) -> str:
     match kind:
         case EventKind.SADDLE_NODE:
             return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
+        case EventKind.BORDER_COLLISION:
+            return f"{evidence['collision']} where unit {evidence['unit']} is at its kink, at {_where(evidence)}"
         case EventKind.CAPTURE:
             into = evidence.get("ends_on_branch", evidence["into_branch"])
             return f"{_who_leaves(evidence)} branch {evidence['from_branch']} for branch {into}"
