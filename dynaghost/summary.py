@@ -6,7 +6,7 @@ The same findings give the same bytes: nothing in these files tells when or by w
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -62,18 +62,22 @@ def document(findings: Findings) -> dict[str, Any]:
     dict
         Of dicts, lists, texts, numbers, booleans and None.
     """
-    found = {
+    return {name: plain(list(part) if isinstance(part, Iterator) else part) for name, part in _parts(findings)}
+
+
+def _parts(findings: Findings) -> Iterator[tuple[str, Any]]:
+    """What the document holds by name; what there is for every checkpoint as an iterator."""
+    yield from {
         "schema": SCHEMA,
         "run": {**_run(findings.description, len(findings.steps)), "drops": asdict(findings.losses.rule)},
         "software": software(),
         "seed": findings.seed,
-        "checkpoints": list(_checkpoints(findings)),
-        "points": list(findings.rows()),
+        "checkpoints": _checkpoints(findings),
+        "points": findings.rows(),
         "events": [_event(event) for event in findings.events],
         "verdicts": [_verdict(verdict) for verdict in findings.verdicts],
         "chance": asdict(chance(findings)),
-    }
-    return plain(found)
+    }.items()
 
 
 def plain(value: Any) -> Any:
@@ -129,10 +133,10 @@ def write_summary(findings: Findings, folder: Path) -> None:
 
     graphml = BytesIO()
     write_graphml(findings.graph, graphml)
-    contents = (
-        _text(document(findings)).encode(),
-        graphml.getvalue(),
-        _text(plain(node_link(findings.graph))).encode(),
+    contents: tuple[Iterable[bytes], ...] = (
+        _text(_parts(findings)),
+        (graphml.getvalue(),),
+        _text(node_link(findings.graph).items()),
     )
     for name, content in zip(FILES, contents, strict=True):
         _replace(folder / name, content)
@@ -198,26 +202,35 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _text(found: dict[str, Any]) -> str:
-    """JSON with one entry of a list a line, for diffs and for people."""
-    parts = [f"{json.dumps(name)}: {_lines(value)}" for name, value in found.items()]
-    return "{" + ",\n ".join(parts) + "}\n"
+def _text(parts: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
+    """JSON with one entry of a list a line, for diffs and for people; a piece at a time."""
+    before = "{"
+    for name, value in parts:
+        yield f"{before}{json.dumps(name)}: ".encode()
+        yield from _lines(value)
+        before = ",\n "
+    yield b"}\n"
 
 
-def _lines(value: Any) -> str:
-    if isinstance(value, list) and value:
-        return "[\n  " + ",\n  ".join(_line(item) for item in value) + "]"
-    return _line(value)
+def _lines(value: Any) -> Iterator[bytes]:
+    if not isinstance(value, list | Iterator):
+        yield _line(value)
+        return
+    before = b"[\n  "
+    for item in value:
+        yield before + _line(item)
+        before = b",\n  "
+    yield b"]" if before.startswith(b",") else b"[]"
 
 
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def _line(value: Any) -> bytes:
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: Iterable[bytes]) -> None:
     temporary = path.with_name(f".{path.name}.new")
     with open(temporary, "wb") as stream:
-        stream.write(content)
+        stream.writelines(content)
         stream.flush()
         os.fsync(stream.fileno())
     os.replace(temporary, path)

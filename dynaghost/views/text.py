@@ -1,5 +1,6 @@
 """What the terminal shows: the run, what is proved, the events in order, and the verdicts in plain words."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,24 +37,33 @@ def _run(findings: Findings) -> list[str]:
 
 
 def _points(findings: Findings) -> list[str]:
-    points = [point for at in findings.points for point in at.points]
-    proved = sum(point.certificate is not Certificate.UNDECIDED for point in points)
-    complete = sum(at.complete for at in findings.points)
-    ghosts = sum(at.ghosts_complete for at in findings.points)
     total = len(findings.points)
-    carried = sum(at.cost.carried for at in findings.points)
-    balls = sum(at.cost.ball_evaluations > 0 for at in findings.points)
+    # One pass: of a long run, points are made anew each time.
+    told = Counter(fact for at in findings.points for fact in _facts(at))
     where = " on the whole line" if findings.description.dim == 1 else ""
     lines = [
-        f"{counted(total, 'checkpoint')}, {counted(len(points), 'slow point')}, {proved} of them proved",
-        f"fixed points proved complete{where} at {complete} of {counted(total, 'checkpoint')}, ghosts at {ghosts}",
+        f"{counted(total, 'checkpoint')}, {counted(told['point'], 'slow point')}, {told['proved']} of them proved",
+        f"fixed points proved complete{where} at {told['complete']} of {counted(total, 'checkpoint')}, "
+        f"ghosts at {told['ghosts complete']}",
     ]
     if findings.description.dim == 1:
-        searched = total - carried - balls
+        carried, balls = told["carried"], told["by balls"]
         lines.append(
-            f"certificates carried over at {carried}, searched at {searched}, by ball arithmetic at {balls}",
+            f"certificates carried over at {carried}, searched at {total - carried - balls}, "
+            f"by ball arithmetic at {balls}",
         )
     return [*lines, *_coverage(findings.points), *_counts(findings)]
+
+
+def _facts(at: SlowPoints) -> Iterator[str]:
+    """What counts at a checkpoint, once for each time that it does."""
+    for point in at.points:
+        yield "point"
+        if point.certificate is not Certificate.UNDECIDED:
+            yield "proved"
+    known = {"complete": at.complete, "ghosts complete": at.ghosts_complete, "carried": at.cost.carried}
+    known["by balls"] = at.cost.ball_evaluations > 0
+    yield from (name for name, holds in known.items() if holds)
 
 
 def _coverage(points: Sequence[SlowPoints]) -> Iterator[str]:
