@@ -87,6 +87,32 @@ class Archive:
         """Bytes in a member, as the archive declares it."""
         return self._zip.getinfo(name).file_size
 
+    def checksum(self, name: str) -> int:
+        """CRC-32 of a member's bytes, as the archive declares it."""
+        return self._zip.getinfo(name).CRC
+
+    def place(self, name: str) -> int | None:
+        """Where the bytes of a member begin in the file; None if they are compressed.
+
+        Raises
+        ------
+        CheckpointError
+            If the file ends before they do.
+        """
+        info = self._zip.getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            return None
+        with open(self._path, "rb") as stream:
+            stream.seek(info.header_offset)
+            head = stream.read(30)
+            size = stream.seek(0, 2)
+        if len(head) < 30 or not head.startswith(b"PK\x03\x04"):
+            raise CheckpointError(f"{self._path}: member {name!r} is damaged (no header)")
+        start = info.header_offset + 30 + sum(struct.unpack("<HH", head[26:]))
+        if start + info.file_size > size:
+            raise CheckpointError(f"{self._path}: member {name!r} is damaged (it goes beyond the end of the file)")
+        return start
+
     def read(self, name: str, count: int | None = None) -> bytes:
         """The bytes of a member, or its first `count`; never more than it declares.
 

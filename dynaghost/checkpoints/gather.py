@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dynaghost.checkpoints import metrics as tables
 from dynaghost.checkpoints.formats import Contents, Outline, from_mapping, outline, read_arrays, sniff
 from dynaghost.checkpoints.order import Entry, entry
 from dynaghost.checkpoints.settings import hyper_parameters, read_json
+from dynaghost.checkpoints.stacked import Stacked, StackedRun, open_stacked
 from dynaghost.errors import CheckpointError, counted
 
 Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
@@ -37,6 +39,8 @@ class Checkpoint:
         None for one in memory.
     digest : bytes or None
         `array_digest` of its arrays, where they were read when the run was loaded: the file must not change until then.
+    stack, row : Stacked or None, int
+        The archive of many checkpoints, and where in it.
     """
 
     step: int
@@ -44,6 +48,8 @@ class Checkpoint:
     path: Path | None = None
     digest: bytes | None = dataclasses.field(default=None, repr=False)
     _arrays: dict[str, np.ndarray] | None = dataclasses.field(default=None, repr=False, compare=False)
+    stack: Stacked | None = dataclasses.field(default=None, repr=False, compare=False)
+    row: int = -1
 
     def read(self) -> dict[str, np.ndarray]:
         """Its arrays by dotted name, read from the file each time.
@@ -55,7 +61,7 @@ class Checkpoint:
         """
         if self.path is None:
             return dict(self._arrays or {})
-        arrays = read_arrays(self.path).arrays
+        arrays = read_arrays(self.path).arrays if self.stack is None else self.stack.read(self.row)
         if self.digest is not None and array_digest(arrays) != self.digest:
             raise CheckpointError(
                 f"{self.path}: expected the arrays that the run was loaded with, got others since then"
@@ -79,6 +85,7 @@ class Files:
     hyper_parameters: dict[str, tuple[Any, str]]
     notes: tuple[str, ...]
     digests: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    stacks: tuple[StackedRun, ...] = ()
 
     def checkpoint(self, step: int, file: str) -> Checkpoint:
         if file in self.paths:
@@ -92,7 +99,8 @@ class Files:
 def folder_of(source: Source) -> Path | None:
     """Where run.json and metrics may lie: the folder, or the one that all listed files share."""
     if isinstance(source, str | PathLike):
-        return _with_run_json(Path(source))
+        path = Path(source)
+        return _with_run_json(path.parent if path.is_file() else path)
     items = list(source.values()) if isinstance(source, Mapping) else list(source)
     parents = {Path(item).parent for item in items if isinstance(item, str | PathLike)}
     return _with_run_json(parents.pop()) if len(parents) == 1 else None
@@ -113,6 +121,8 @@ def gather(source: Source, pattern: str | None) -> Files:
     """
     if isinstance(source, str | PathLike):
         folder = Path(source)
+        if folder.is_file() and sniff(folder) == "zip" and (stacked := _stacked({folder.name: folder}, str(folder))):
+            return stacked
         if not folder.is_dir():
             got = "a file (pass a list of files, or as_system for one network)" if folder.exists() else "nothing there"
             raise CheckpointError(f"{folder}: expected a folder of checkpoints, got {got}")
@@ -158,6 +168,8 @@ def _below(folder: Path, pattern: str | None) -> list[Path]:
 
 
 def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, listed: bool = False) -> Files:
+    if (stacked := _stacked(paths, source)) is not None:
+        return dataclasses.replace(stacked, notes=notes)
     entries: list[Entry] = []
     left_out = list(notes)
     parameters: dict[str, tuple[Any, str]] = {}
@@ -179,6 +191,39 @@ def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, 
             f"{source}: expected at least one file with weights, got none ({'; '.join(left_out[:4])})"
         )
     return Files(source, entries, paths, {}, {}, parameters, tuple(left_out), digests)
+
+
+def _stacked(paths: dict[str, Path], source: str) -> Files | None:
+    """Archives of many checkpoints in one file, if the first file is one; then the others must be, too."""
+    stacks: list[StackedRun] = []
+    for path in paths.values():
+        found = open_stacked(path) if path.suffix == ".npz" else None
+        if found is None and not stacks:
+            return None
+        if found is None:
+            raise CheckpointError(f"{path}: expected stacked arrays as in {stacks[0].source.path}, got another file")
+        stacks.append(found)
+    stacks.sort(key=lambda one: one.steps[0])
+    _check_stacks(stacks)
+    name = stacks[0].source.path.name
+    return Files(source, [], {}, {}, {}, hyper_parameters(stacks[0].scalars, name), (), {}, tuple(stacks))
+
+
+def _check_stacks(stacks: Sequence[StackedRun]) -> None:
+    for one, other in pairwise(stacks):
+        if one.axis != other.axis or one.steps[-1] >= other.steps[0]:
+            raise CheckpointError(
+                f"{other.source.path}: expected {one.axis}s after {one.steps[-1]}, where {one.source.path.name} ends, "
+                f"got {other.axis}s from {other.steps[0]} on"
+            )
+
+
+def stacked_checkpoints(stacks: Sequence[StackedRun]) -> Iterator[Checkpoint]:
+    """Every checkpoint of stacked archives in order, with its digest."""
+    for one in stacks:
+        source, name = one.source, one.source.path.name
+        for row, (step, digest) in enumerate(zip(one.steps, source.digests(len(one.steps)), strict=True)):
+            yield Checkpoint(step, f"{name}[{row}]", source.path, digest, None, source, row)
 
 
 def _held(path: Path, listed: bool) -> tuple[Outline | None, str, bytes | None]:

@@ -4,6 +4,7 @@ import math
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,28 @@ def npz_shapes(archive: Archive, file: str) -> tuple[dict[str, tuple[int, ...]],
         if shape == ():
             small[key] = parse_npy(archive.read(name), key, file)
     return shapes, small
+
+
+class Header(NamedTuple):
+    """What a .npy file says of its array, and where the numbers begin."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    start: int
+
+
+def npy_header(archive: Archive, name: str, file: str) -> Header:
+    """The header of a member of an npz archive, which must be as large as it says.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, or holds objects or complex numbers.
+    """
+    found = Header(*_header(archive.read(name, _HEADER), name, file))
+    _check_size(found.shape, found.dtype, archive.size(name) - found.start, name, file)
+    return found
 
 
 def npz_arrays(archive: Archive, file: str) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dynaghost.checkpoints import metrics as tables
-from dynaghost.checkpoints.gather import Checkpoint, Files, Source, folder_of, gather
+from dynaghost.checkpoints.gather import Checkpoint, Files, Source, folder_of, gather, stacked_checkpoints
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
 from dynaghost.checkpoints.periods import period_told
@@ -23,6 +23,7 @@ from dynaghost.checkpoints.settings import (
     search_starts,
     trials_of,
 )
+from dynaghost.checkpoints.stacked import StackedRun
 from dynaghost.errors import CheckpointError, counted
 from dynaghost.systems.trials import Trials
 
@@ -182,19 +183,29 @@ def load_run(
     given |= {"starts": search_starts(starts), "seed": seed, "budget": budget, "trials": trials_of(trials)}
     given |= {"period": period, "context": context, "model": model}
     settings, notes = resolve(given, described, files.hyper_parameters)
-    steps_and_names = zip(ordered.steps, ordered.entries, strict=True)
     return Run(
         source=files.source,
         axis=ordered.axis,
-        checkpoints=tuple(files.checkpoint(step, one.file) for step, one in steps_and_names),
-        metrics=table if isinstance(table, Metrics) else _metrics(table, ordered),
+        checkpoints=_checkpoints(files, ordered),
+        metrics=table if isinstance(table, Metrics) else _metrics(table, files, ordered),
         settings=settings.driven(),
         order=ordered.order,
         notes=(*files.notes, *ordered.notes, *notes, *period_told(settings)),
     )
 
 
+def _checkpoints(files: Files, ordered: Ordered) -> tuple[Checkpoint, ...]:
+    if files.stacks:
+        return tuple(stacked_checkpoints(files.stacks))
+    return tuple(files.checkpoint(step, one.file) for step, one in zip(ordered.steps, ordered.entries, strict=True))
+
+
 def _order(files: Files, source: Source, axis: str | None, prefer: str | None) -> Ordered:
+    if files.stacks:
+        counts = axis or files.stacks[0].axis
+        steps = tuple(step for one in files.stacks for step in one.steps)
+        told = f"{counted(len(steps), 'checkpoint')} by {counts}, row by row of {counted(len(files.stacks), 'file')}"
+        return Ordered(steps, (), counts, f"{told}: {_shown(steps)}", ())
     if files.steps:
         if len({one.signature for one in files.entries}) > 1:
             raise CheckpointError(
@@ -203,12 +214,11 @@ def _order(files: Files, source: Source, axis: str | None, prefer: str | None) -
         entries = sorted(files.entries, key=lambda one: files.steps[one.file])
         steps = tuple(files.steps[one.file] for one in entries)
         counts = axis or prefer or "step"
-        shown = ", ".join(map(str, steps if len(steps) < 7 else (*steps[:3], "…", *steps[-2:])))
         return Ordered(
             steps,
             tuple(entries),
             counts,
-            f"{counted(len(steps), 'checkpoint')} by {counts}, as the mapping says: {shown}",
+            f"{counted(len(steps), 'checkpoint')} by {counts}, as the mapping says: {_shown(steps)}",
             (),
         )
     listed = not isinstance(source, str | PathLike)
@@ -218,6 +228,10 @@ def _order(files: Files, source: Source, axis: str | None, prefer: str | None) -
         if str(error).startswith(files.source):
             raise
         raise CheckpointError(f"{files.source}: {error}") from error
+
+
+def _shown(steps: Sequence[int]) -> str:
+    return ", ".join(map(str, steps if len(steps) < 7 else (*steps[:3], "…", *steps[-2:])))
 
 
 def _table(metrics: Any, folder: Path | None) -> Path | Metrics | None:
@@ -235,10 +249,22 @@ def _preferred(table: Path | Metrics | None) -> str | None:
     return columns[0] if len(columns) == 1 else None
 
 
-def _metrics(table: Path | None, ordered: Ordered) -> Metrics:
+def _metrics(table: Path | None, files: Files, ordered: Ordered) -> Metrics:
     if table is not None:
         return tables.read_metrics(table, ordered.axis)
+    if files.stacks:
+        return _metrics_of(files.stacks)
     pairs = zip(ordered.steps, ordered.entries, strict=True)
     rows = [(float(step), one.loss, one.grad_norm) for step, one in pairs]
     found = Metrics.from_rows(rows, "the checkpoints")
     return found if len(found) else dataclasses.replace(found, source="")
+
+
+def _metrics_of(stacks: Sequence[StackedRun]) -> Metrics:
+    """The losses beside the weights of stacked archives, if all of them have some."""
+    if any(one.loss is None for one in stacks):
+        return Metrics(np.empty(0), None, None, "")
+    steps = np.array([float(step) for one in stacks for step in one.steps])
+    loss = np.concatenate([one.loss for one in stacks if one.loss is not None])
+    norms = [one.grad_norm for one in stacks if one.grad_norm is not None]
+    return Metrics(steps, loss, np.concatenate(norms) if len(norms) == len(stacks) else None, "the checkpoints")
