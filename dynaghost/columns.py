@@ -426,6 +426,8 @@ def _write_arrays(_: Any, values: Sequence[np.ndarray], parts: list[np.ndarray])
 
 def _read_arrays(_: Any, number: int, parts: Iterator[np.ndarray]) -> list[Any]:
     found = _read_texts(str, number, parts)
+    if len(set(found)) == 1:
+        return _read_alike(found[0], number, next(parts))
     forms = {text: _form(text) for text in set(found)}
     data, start, arrays = next(parts).tobytes(), 0, []
     for text in found:
@@ -435,6 +437,13 @@ def _read_arrays(_: Any, number: int, parts: Iterator[np.ndarray]) -> list[Any]:
         # Writable, and in the machine's order.
         arrays.append(array.astype(dtype.newbyteorder("=")).reshape(shape))
     return arrays
+
+
+def _read_alike(text: str, number: int, part: np.ndarray) -> list[Any]:
+    """Arrays of one form: views of one array."""
+    dtype, shape, _ = _form(text)
+    arrays = np.frombuffer(part.tobytes(), dtype).astype(dtype.newbyteorder("=")).reshape(number, *shape)
+    return list(arrays) if shape else [array.reshape(()) for array in arrays.reshape(number, 1)]
 
 
 def _form(text: str) -> tuple[np.dtype, tuple[int, ...], int]:

@@ -3,6 +3,7 @@
 The same findings give the same bytes: nothing in these files tells when or by whom they were written.
 """
 
+import itertools
 import json
 import math
 import os
@@ -30,6 +31,7 @@ SUMMARY = "analysis.json"
 FILES = (SUMMARY, "graph.graphml", "graph.json")
 """What `write_summary` writes."""
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 _SOFTWARE = ("dynaghost", "numpy", "scipy", "numba", "python-flint")
 
 
@@ -116,8 +118,12 @@ def losses_at(losses: Losses, steps: tuple[int, ...]) -> Iterator[float | None]:
     >>> list(losses_at(Losses(np.array([0.0, 10.0]), np.array([1.0, np.nan]), None), (0, 5, 10)))
     [1.0, None, None]
     """
-    known = {} if losses.loss is None else dict(zip(losses.steps.tolist(), losses.loss.tolist(), strict=True))
-    return (plain(known.get(float(step))) for step in steps)
+    if losses.loss is None:
+        return itertools.repeat(None, len(steps))
+    places = np.searchsorted(losses.steps, steps)
+    there = np.append(losses.steps, np.nan)[places] == np.asarray(steps, dtype=float)
+    found = np.where(there, np.append(losses.loss, np.nan)[places], np.nan)
+    return (loss if loss == loss and abs(loss) < math.inf else None for loss in found.tolist())
 
 
 def write_summary(findings: Findings, folder: Path) -> None:
@@ -224,7 +230,10 @@ def _lines(value: Any) -> Iterator[bytes]:
 
 
 def _line(value: Any) -> bytes:
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()
+    try:
+        return _PLAIN.encode(value).encode()
+    except (TypeError, ValueError):  # NumPy's types, and what is not finite
+        return _PLAIN.encode(plain(value)).encode()
 
 
 def _replace(path: Path, content: Iterable[bytes]) -> None:

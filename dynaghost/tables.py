@@ -1,18 +1,19 @@
 """The final tables of a store: which columns each has, its rows from findings, and findings from its rows."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dynaghost.codec import dumps, loads
-from dynaghost.columns import Block, Packed, packed
+from dynaghost.columns import BLOCK, Block, Packed, chunks, packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.summary import losses_at, plain, software
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.branches import Branch, Crossing, Labels, Stretch, Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
-from dynaghost.trajectories.findings import Description, End, Findings
+from dynaghost.trajectories.findings import Description, End, Findings, point_rows
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.verdict import Verdict
 
@@ -46,11 +47,10 @@ Reader = Callable[[str], Iterable[Row]]
 
 
 def rows(findings: Findings) -> Iterator[tuple[str, Iterable[Row]]]:
-    """Every table with its rows."""
+    """Tables with rows of theirs; some tables come several times, each time with more."""
     yield "run", [_run_row(findings)]
-    yield "checkpoint", _checkpoint_rows(findings)
+    yield from _rows_at_checkpoints(findings)
     yield "metric", _metric_rows(findings.losses)
-    yield "point", _point_rows(findings)
     yield "block", _block_rows(findings)
     yield "crossing", map(_crossing_row, findings.tracks.crossings)
     yield "branch", map(_branch_row, findings.branches)
@@ -113,40 +113,36 @@ def _run_row(findings: Findings) -> Row:
     )
 
 
-def _checkpoint_rows(findings: Findings) -> Iterator[Row]:
+def _rows_at_checkpoints(findings: Findings) -> Iterator[tuple[str, list[Row]]]:
+    """Rows of `checkpoint` and `point`, both of some checkpoints at a time: of a long run points are made anew."""
     losses = losses_at(findings.losses, findings.steps)
     starts = itertools.repeat((None, None)) if findings.starts is None else findings.starts
-    every = zip(findings.steps, findings.files, findings.points, losses, strict=True)
-    for e, ((step, file, points, loss), start) in enumerate(zip(every, starts, strict=False)):
-        yield (
-            e,
-            step,
-            file,
-            len(points.fixed_points),
-            len(points.ghosts),
-            points.complete,
-            points.ghosts_complete,
-            points.undecided,
-            points.index_sum,
-            loss,
-            *start,
-        )
+    every = zip(findings.steps, findings.files, findings.points, losses, findings.tracks.labels, strict=True)
+    for some in chunks(enumerate(zip(every, starts, strict=False)), BLOCK):
+        checkpoints, points = list[Row](), list[Row]()
+        for e, ((step, file, found, loss, labels), start) in some:
+            counts = (len(found.fixed_points), len(found.ghosts), found.complete, found.ghosts_complete)
+            checkpoints.append((e, step, file, *counts, found.undecided, found.index_sum, loss, *start))
+            points.extend((e, *_point_columns(row)) for row in point_rows(step, found, labels.roots + labels.ghosts))
+        yield "checkpoint", checkpoints
+        yield "point", points
+
+
+def _point_columns(told: dict[str, Any]) -> Row:
+    numbers = (told["speed"], told["passage_time"])
+    names = ("stability", "certificate")
+    place = (told["step"], told["kind"], told["branch"], dumps(told["x"]))
+    return *place, *map(_finite, numbers), *(told[name] for name in names), _finite(told["radius"])
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _metric_rows(losses: Losses) -> Iterator[Row]:
     nothing = [None] * len(losses.steps)
     loss, grad_norm = (nothing if column is None else column.tolist() for column in (losses.loss, losses.grad_norm))
     return zip(losses.steps.tolist(), loss, grad_norm, strict=True)
-
-
-def _point_rows(findings: Findings) -> Iterator[Row]:
-    """The columns of `Findings.rows`."""
-    numbers = {step: number for number, step in enumerate(findings.steps)}
-    columns = ("speed", "passage_time", "stability", "certificate", "radius")
-    for told in findings.rows():
-        row = plain(told)
-        values = (row[name] for name in columns)
-        yield numbers[row["step"]], row["step"], row["kind"], row["branch"], dumps(row["x"]), *values
 
 
 def _block_rows(findings: Findings) -> Iterator[Row]:

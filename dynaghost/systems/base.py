@@ -4,6 +4,7 @@ A flow is ẋ = f(x) with x and time in units of τ; a map is x ← F(x), and th
 x ← x + leak·f(x) is the Euler map of a flow: the same fixed points, multipliers 1 + leak·λ.
 """
 
+import math
 from abc import ABC, abstractmethod
 from enum import StrEnum
 from typing import Any
@@ -184,7 +185,7 @@ def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
         raise DynaghostError(f"{name}: expected an array of real numbers, got {type(value).__name__}") from error
     if ndim is not None and array.ndim != ndim:
         raise DynaghostError(f"{name}: expected {ndim} dimension(s), got an array of shape {array.shape}")
-    if not np.all(np.isfinite(array)):
+    if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise DynaghostError(f"{name}: expected finite numbers, got {array[place]} at index {place}")
     return array
@@ -192,6 +193,8 @@ def finite(name: str, value: ArrayLike, *, ndim: int | None = None) -> Array:
 
 def checked_time(time: str) -> Time:
     """`time` as a label, or an error that lists the labels."""
+    if isinstance(time, Time):
+        return time
     if time not in list(Time):
         raise DynaghostError(f"time: expected 'flow' or 'map', got {time!r}")
     return Time(time)
@@ -201,7 +204,7 @@ def checked_leak(leak: float | None) -> float | None:
     """`leak` if 0 < leak ≤ 1 or None, else an error."""
     if leak is None:
         return None
-    value = float(finite("leak", leak, ndim=0))
+    value = leak if type(leak) is float and math.isfinite(leak) else float(finite("leak", leak, ndim=0))
     if not 0 < value <= 1:
         raise DynaghostError(f"leak: expected Δt/τ with 0 < leak ≤ 1, or None where it is not known, got {leak}")
     return value

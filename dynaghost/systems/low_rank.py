@@ -85,7 +85,7 @@ class LowRankRNN(System):
         if not (math.isfinite(scale) and scale > 0):
             raise DynaghostError(f"scale: expected a finite number above 0, got {scale}")
         with np.errstate(over="ignore"):
-            self.m, self.n = finite("scale·m", columns * float(scale)), rows
+            self.m, self.n = columns if scale == 1 else finite("scale·m", columns * float(scale)), rows
         self.time, self.leak, self.form = checked_time(time), checked_leak(leak), Form(form)
         if self.time is Time.MAP and self.leak is None:
             raise DynaghostError("leak: expected a number for time='map', whose multipliers are 1 + leak·λ, got None")
@@ -174,7 +174,14 @@ class _Circuit:
     def _set(self, m: Array, n: Array, b: Array, leak: float | None, time: str, form: str) -> None:
         self.m, self.n, self.b = m, n, b
         self.leak, self.time, self.form = checked_leak(leak), checked_time(time), Form(form)
-        self.metric = _metric(m, n, self.form)
+        self._gram: Array | None = None
+
+    @property
+    def metric(self) -> Array:
+        """(K, K): the speed is √(fᵀ G f). Made when it is asked for: a long run has many circuits."""
+        if self._gram is None:
+            self._gram = _metric(self.m, self.n, self.form)
+        return self._gram
 
     def lift(self, kappa: ArrayLike) -> Array:
         """The slowest state of the network over κ, (..., K) → (..., units).
@@ -196,7 +203,7 @@ class _Circuit:
         return (x - self.b) @ np.linalg.pinv(self.m).T
 
 
-class LatentCircuit(_Circuit, System):
+class LatentCircuit(_Circuit, System):  # type: ignore[override]
     """κ̇ = −κ + N tanh(Mκ + b) in K dimensions; made by `LowRankRNN.latent`."""
 
     enclosing = True
@@ -244,7 +251,7 @@ class LatentCircuit(_Circuit, System):
         return float(TANH_SECOND * per_unit.sum() * (1 + 1e-9))
 
 
-class RankOneCircuit(_Circuit, ScalarSystem):
+class RankOneCircuit(_Circuit, ScalarSystem):  # type: ignore[override]
     """κ̇ = f(κ) = −κ + Σ nᵢ tanh(mᵢκ + bᵢ), the latent circuit of a rank-one network (paper, eq. 4)."""
 
     def __init__(

@@ -218,7 +218,7 @@ class Findings:
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict a slow point and checkpoint, as in `analysis.json`."""
         for step, points, labels in zip(self.steps, self.points, self.tracks.labels, strict=True):
-            yield from _point_rows(step, points, labels.roots + labels.ghosts)
+            yield from point_rows(step, points, labels.roots + labels.ghosts)
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """One row a slow point and checkpoint; NaN where a number is missing.
@@ -252,12 +252,13 @@ _COLUMNS = {
 }
 
 
-def _point_rows(step: int, points: SlowPoints, branches: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+def point_rows(step: int, points: SlowPoints, branches: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """One dict a slow point of a checkpoint, with the branch that each is on."""
     for point, branch in zip(points.points, branches, strict=True):
         yield {
             "step": step,
             "kind": point.kind.value,
-            "x": [float(v) for v in point.x],
+            "x": point.x.tolist(),
             "branch": branch,
             **(_of_fixed_point(point) if isinstance(point, FixedPoint) else _of_ghost(point)),
             "certificate": point.certificate.value,

@@ -61,7 +61,7 @@ def compute(steps: tuple[int, ...], networks: Sequence[System], trial: Trial | N
     m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
     own = circuits[:size]
     points = find_circuits(own)
-    ends = [] if trial is None else [_end(*pair, trial) for pair in zip(networks, points, strict=False)]
+    ends = [] if trial is None else [_end(*one, trial) for one in zip(networks, own, points, strict=False)]
     odd = [odd_along(first.weights, second.weights) for first, second in pairwise(circuits)]
     return Batch(
         steps[:size],
@@ -80,9 +80,9 @@ def _circuit(network: System, step: int) -> RankOneCircuit:
     return circuit
 
 
-def _end(network: System, points: SlowPoints, trial: Trial) -> End:
+def _end(network: System, circuit: RankOneCircuit, points: SlowPoints, trial: Trial) -> End:
     assert isinstance(network, LowRankRNN)
-    found = walk(network, points.fixed_points, trial)
+    found = walk(network, points.fixed_points, trial, circuit)
     return found.start, found.attractor
 
 

@@ -72,7 +72,9 @@ class Walk:
         return float(self.visited[0])
 
 
-def walk(network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial) -> Walk:
+def walk(
+    network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial, circuit: RankOneCircuit | None = None
+) -> Walk:
     """Simulate a trial of a rank-one network.
 
     Parameters
@@ -82,6 +84,8 @@ def walk(network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial
     fixed_points : tuple of FixedPoint
         Of its circuit, in increasing order.
     trial : Trial
+    circuit : RankOneCircuit, optional
+        The network's, where it was made already.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def walk(network: LowRankRNN, fixed_points: tuple[FixedPoint, ...], trial: Trial
     >>> walk(network, find_slow_points(network).fixed_points, Trial(x0=-0.3)).attractor
     0
     """
-    circuit = network.latent()
+    circuit = circuit or network.latent()  # type: ignore[assignment]
     assert isinstance(circuit, RankOneCircuit)
     state = _state(network, trial)
     places = np.array([point.x[0] for point in fixed_points])

@@ -37,9 +37,14 @@ def _run(findings: Findings) -> list[str]:
 
 
 def _points(findings: Findings) -> list[str]:
-    total = len(findings.points)
+    total, told = len(findings.points), Counter[str]()
+    shapes, coverages = list[tuple[int, int]](), list[Coverage]()
     # One pass: of a long run, points are made anew each time.
-    told = Counter(fact for at in findings.points for fact in _facts(at))
+    for at in findings.points:
+        told.update(_facts(at))
+        shapes.append((len(at.fixed_points), len(at.ghosts)))
+        if at.coverage is not None and not at.complete:
+            coverages.append(at.coverage)
     where = " on the whole line" if findings.description.dim == 1 else ""
     lines = [
         f"{counted(total, 'checkpoint')}, {counted(told['point'], 'slow point')}, {told['proved']} of them proved",
@@ -52,23 +57,23 @@ def _points(findings: Findings) -> list[str]:
             f"certificates carried over at {carried}, searched at {total - carried - balls}, "
             f"by ball arithmetic at {balls}",
         )
-    return [*lines, *_coverage(findings.points), *_counts(findings)]
+    return [*lines, *_coverage(coverages), *_counts(findings, shapes)]
 
 
-def _facts(at: SlowPoints) -> Iterator[str]:
-    """What counts at a checkpoint, once for each time that it does."""
-    for point in at.points:
-        yield "point"
-        if point.certificate is not Certificate.UNDECIDED:
-            yield "proved"
-    known = {"complete": at.complete, "ghosts complete": at.ghosts_complete, "carried": at.cost.carried}
-    known["by balls"] = at.cost.ball_evaluations > 0
-    yield from (name for name, holds in known.items() if holds)
+def _facts(at: SlowPoints) -> dict[str, int]:
+    """What counts at a checkpoint, and how often."""
+    return {
+        "point": len(at.points),
+        "proved": sum(point.certificate is not Certificate.UNDECIDED for point in at.points),
+        "complete": at.complete,
+        "ghosts complete": at.ghosts_complete,
+        "carried": at.cost.carried,
+        "by balls": at.cost.ball_evaluations > 0,
+    }
 
 
-def _coverage(points: Sequence[SlowPoints]) -> Iterator[str]:
+def _coverage(known: Sequence[Coverage]) -> Iterator[str]:
     """What is known of what was not seen, where completeness is not proved."""
-    known = [at.coverage for at in points if at.coverage is not None and not at.complete]
     if known:
         agree = sum(bool(coverage.agree) for coverage in known)
         yield (
@@ -77,10 +82,9 @@ def _coverage(points: Sequence[SlowPoints]) -> Iterator[str]:
         )
 
 
-def _counts(findings: Findings) -> Iterator[str]:
+def _counts(findings: Findings, shapes: Sequence[tuple[int, int]]) -> Iterator[str]:
     """How many slow points there are, in stretches of training over which that stays the same."""
     axis, begun = findings.description.axis, 0
-    shapes = [(len(at.fixed_points), len(at.ghosts)) for at in findings.points]
     for i, shape in enumerate(shapes):
         if i + 1 == len(shapes) or shapes[i + 1] != shape:
             first, last = findings.steps[begun], findings.steps[i]
