@@ -21,6 +21,8 @@ from dynaghost.checkpoints.metrics import EPOCH_NAMES, GRADIENT_NAMES, LOSS_NAME
 from dynaghost.checkpoints.numpy_files import npy_header, parse_npy
 from dynaghost.errors import CheckpointError
 
+# What may be one number a row.
+_PER_ROW = {*STEP_NAMES, *EPOCH_NAMES, *LOSS_NAMES, *GRADIENT_NAMES}
 # Rows that are read at once for their digests.
 _ROWS = 1024
 
@@ -151,7 +153,8 @@ class StackedRun:
 def stacked_axis(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     """Which array of an archive counts its rows, from the shapes of all; None if it is no stacked one.
 
-    That is the case if one of the names that count is of one dimension, and every array of more has as many rows.
+    That is the case if an array that counts is of one dimension, others of one dimension are losses and gradient norms,
+    and every array has as many rows.
 
     Examples
     --------
@@ -164,8 +167,8 @@ def stacked_axis(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     for name in (*STEP_NAMES, *EPOCH_NAMES):
         rows = shapes.get(name)
         if rows is not None and len(rows) == 1 and weights and all(shape[:1] == rows for shape in weights):
-            others = [shape for shape in shapes.values() if len(shape) == 1]
-            return name if all(shape == rows for shape in others) else None
+            others = {other: shape for other, shape in shapes.items() if len(shape) == 1}
+            return name if all(shape == rows and other in _PER_ROW for other, shape in others.items()) else None
     return None
 
 

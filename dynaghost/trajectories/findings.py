@@ -167,6 +167,8 @@ class Findings:
     @property
     def seed(self) -> int:
         """Of whatever was random in the search; 0 where nothing was."""
+        if self.description.dim == 1:
+            return 0
         return next((points.seed for points in self.points if points.seed is not None), 0)
 
     @cached_property

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dynaghost.systems.base import System
-from dynaghost.systems.low_rank import LatentCircuit, RankOneCircuit
+from dynaghost.systems.base import Time
+from dynaghost.systems.low_rank import Form, LatentCircuit, RankOneCircuit
 
 Circuit = RankOneCircuit | LatentCircuit
 
@@ -56,21 +56,9 @@ class Stack:
 
     def __iter__(self) -> Iterator[Circuit]:
         kind = RankOneCircuit if self.rank == 1 else LatentCircuit
+        time, form = Time(self.time), Form(self.form)
         shapes = ((self.units, self.rank), (self.rank, self.units), (self.units,))
         stacks = zip((self.m, self.n, self.b), shapes, strict=True)
         arrays = (np.frombuffer(blob, "<f8").astype(float).reshape(-1, *shape) for blob, shape in stacks)
         for m, n, b in zip(*arrays, strict=True):
-            yield kind(m, n, b, leak=self.leak, time=self.time, form=self.form)
-
-
-def stacks(circuits: Sequence[System]) -> bool:
-    """Whether these are latent circuits of one rank, which fit into a stack.
-
-    Examples
-    --------
-    >>> from dynaghost.systems import SaddleNode
-    >>> stacks([SaddleNode(0.1)])
-    False
-    """
-    shapes = {one.m.shape if isinstance(one, Circuit) else None for one in circuits}
-    return len(shapes) == 1 and None not in shapes
+            yield kind(m, n, b, leak=self.leak, time=time, form=form)
