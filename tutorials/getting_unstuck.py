@@ -60,9 +60,7 @@ ax.figure
 confidences = np.array([10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.2, 0.1])
 largest = []
 for confidence in confidences:
-    tried = descend(
-        stuck, replace(sure, confidence=confidence), learning_rate=0.02, updates=100
-    )
+    tried = descend(stuck, replace(sure, confidence=confidence), learning_rate=0.02, updates=100)
     largest.append(tried.gradient_norm.max())
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.loglog(confidences, np.maximum(largest, 1e-30), "o-", color="#009E73")
@@ -104,18 +102,10 @@ _ = axes[1].legend()
 # says:
 
 # %%
-after = dg.find_slow_points(
-    dg.RankOneRNN(
-        restored.network.m, restored.network.n, restored.network.b, leak=sure.leak
-    )
-)
-print(
-    f"fixed points: {len(after.fixed_points)}, ghosts: {len(after.ghosts)}, complete: {after.complete}"
-)
+after = dg.find_slow_points(dg.RankOneRNN(restored.network.m, restored.network.n, restored.network.b, leak=sure.leak))
+print(f"fixed points: {len(after.fixed_points)}, ghosts: {len(after.ghosts)}, complete: {after.complete}")
 for ghost in after.ghosts:
-    print(
-        f"ghost with passage time {ghost.passage_time:.1f} τ, for a delay of {sure.delay:g} τ"
-    )
+    print(f"ghost with passage time {ghost.passage_time:.1f} τ, for a delay of {sure.delay:g} τ")
 assert len(after.fixed_points) < len(points.fixed_points)
 
 # %% [markdown]
@@ -137,9 +127,7 @@ table
 # learns sooner.
 
 # %%
-sooner = [
-    float(table[table["rank"] == rank]["fall_end"].median()) for rank in RANKS
-]
+sooner = [float(table[table["rank"] == rank]["fall_end"].median()) for rank in RANKS]
 print("median epoch:", dict(zip(RANKS, sooner, strict=True)))
 assert sooner[0] > sooner[1] > sooner[2]
 
@@ -148,9 +136,7 @@ assert sooner[0] > sooner[1] > sooner[2]
 # epochs each, at the middle one of three rates.
 
 # %%
-columns = np.genfromtxt(
-    DATA / "figure_s2" / "by_rank.csv", delimiter=",", names=True
-)
+columns = np.genfromtxt(DATA / "figure_s2" / "by_rank.csv", delimiter=",", names=True)
 rows = columns[(columns["rate"] == 0.022) & (columns["runs"] == 10)]
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.bar(

@@ -77,9 +77,7 @@ assert losses[-1][1] < 0.05 * losses[0][1]
 system = dg.as_system(model.gru, inputs=[0.0])
 points = dg.find_slow_points(system)
 for point in points.fixed_points:
-    print(
-        f"{point.stability}: {point.certificate}, |multiplier| up to {np.abs(point.multipliers).max():.3f}"
-    )
+    print(f"{point.stability}: {point.certificate}, |multiplier| up to {np.abs(point.multipliers).max():.3f}")
 print(f"complete: {points.complete}")
 assert all(point.certificate == "exists_unique" for point in points.fixed_points)
 
@@ -106,10 +104,7 @@ result = dg.analyze(run)
 counts = [(len(found.fixed_points), len(found.ghosts)) for found in result.points]
 for step, (fixed_points, ghosts) in zip(result.steps, counts, strict=True):
     print(f"step {step}: fixed points {fixed_points}, ghosts {ghosts}")
-complete = {
-    step: found.complete
-    for step, found in zip(result.steps, result.points, strict=True)
-}
+complete = {step: found.complete for step, found in zip(result.steps, result.points, strict=True)}
 print(f"proved complete at {sum(complete.values())} of {len(complete)} checkpoints")
 for found in result.points:
     assert found.complete or (found.coverage.agree and found.coverage.unseen == 0)
@@ -126,9 +121,7 @@ axes[0].figure
 
 # %%
 for verdict in result.verdicts:
-    print(
-        f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})"
-    )
+    print(f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})")
 first = result.verdicts[0]
 assert first.verdict == "bifurcation"
 low, high = first.evidence["window"]
@@ -161,9 +154,7 @@ picture.figure
 
 # %%
 (ghost,) = result.points[-1].ghosts
-print(
-    f"passage time of the ghost: {ghost.passage_time:.0f} steps; the memory period has {STEPS - CUE}"
-)
+print(f"passage time of the ghost: {ghost.passage_time:.0f} steps; the memory period has {STEPS - CUE}")
 assert STEPS < ghost.passage_time < 10 * STEPS
 state, outputs = states[:, -1], []
 weight, bias = model.readout.weight.detach().numpy()[0], model.readout.bias.item()

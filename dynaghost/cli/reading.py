@@ -88,13 +88,12 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
     from dynaghost.analysis import Analysis
     from dynaghost.analysis import analyze as analyze_run
     from dynaghost.store import open_store
-    from dynaghost.summary import FILES
     from dynaghost.views.text import summary
 
     with open_store(target, run) as kept, progress_bar(len(run)) as progress:
-        before = kept.finished(run, Analysis, drops=rule)
+        before, written = kept.finished(run, Analysis, drops=rule), kept.files_are_written()
         result = before or analyze_run(run, drops=rule, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
-    if before is None or not all((target / name).is_file() for name in FILES):
+    if before is None or not written:
         result.save(target)
     click.echo(summary(result))
     if plots:
