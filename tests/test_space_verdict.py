@@ -123,7 +123,7 @@ def test_events_are_timed_relative_to_the_drop(weights, last, where):
     step = 200 + 100 * (FOLD - 0.1) / (last - 0.1)
     assert row["step"] == pytest.approx(step, abs=1e-4)
     assert row["share_of_drop"] == pytest.approx((step - verdict.before) / (verdict.after - verdict.before), abs=1e-5)
-    assert f"at epoch {row['step']:.7g} if training went straight, {where} the drop" in summary(result)
+    assert f"; epoch {row['step']:.7g} if training went straight, {where} the drop" in summary(result)
 
 
 # What the readout shows

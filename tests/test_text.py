@@ -97,6 +97,12 @@ def test_two_drops_in_one_interval_ask_for_more_checkpoints(ghost):
     assert "save more between 450000" not in ghost
 
 
+def test_a_drop_shorter_than_the_interval_asks_for_more_checkpoints():
+    words = "the drop is shorter than the interval between checkpoints: save more between 200 and 300"
+    assert words in made_up([one(0.1)] * 3 + [one(0.3)] * 2, x0=-0.9)
+    assert words not in made_up([one(0.3, 0.5)] * 5, x0=-0.9)
+
+
 def test_being_stuck_is_told(stuck):
     assert "two fixed points created" in stuck
     assert "the trial leaves branch 0 for branch 2" in stuck

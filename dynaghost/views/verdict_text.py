@@ -104,20 +104,33 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
         yield _followed(evidence["coverage"])
     moments = {one["event"]: one for one in evidence["timing"]}
     for event in (findings.events[i] for i in verdict.events):
-        yield f"{event_line(event)}; {_moment(moments[event.id], axis)}"
+        matters = what_matters(event.kind, event.evidence)
+        what = f"e{event.id} {event.kind}" + (f", {matters}" if matters else "")
+        yield f"{what}; {_moment(moments[event.id], axis)}"
     unit = "τ" if findings.description.time == Time.FLOW else "iterations"
     for pair in evidence["pairs"]:
         if pair["counts"]:
             yield f"passage time of the ghost's pair on branch {pair['branch']}: {_change(pair['passage_time'])} {unit}"
     yield from _escapes(evidence)
-    same = [other for other in verdicts if other.evidence.get("window") == evidence["window"]]
-    if len(same) > 1 or (evidence["readout_crossings"] and len(verdict.events) > len(evidence["readout_crossings"])):
-        yield f"one checkpoint interval holds more than it can separate: save more between {first} and {last}"
+    yield from _too_coarse(verdict, verdicts, findings)
     if evidence["visited"] is None:
         yield "no trial is known, so all of state space counts: --x0 or --trials say what the network can feel"
     if evidence["left_out"]:
         ids = ", ".join(f"e{left['event']} (distance {left['distance']:.3g})" for left in evidence["left_out"])
         yield f"too far from the trial to count: {ids}"
+
+
+def _too_coarse(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) -> Iterator[str]:
+    """Whether the checkpoints are too far apart to tell what came first."""
+    first, last = verdict.evidence["window"]
+    if any(first < step < last for step in findings.steps):
+        return
+    crossings = len(verdict.evidence["readout_crossings"])
+    same = [other for other in verdicts if other.evidence.get("window") == [first, last]]
+    if len(same) > 1 or 0 < crossings < len(verdict.events):
+        yield f"one checkpoint interval holds more than it can separate: save more between {first} and {last}"
+    elif verdict.events and last - first > 2 * (verdict.after - verdict.before):
+        yield f"the drop is shorter than the interval between checkpoints: save more between {first} and {last}"
 
 
 def _fixed_points(verdict: Verdict) -> str:
@@ -150,7 +163,7 @@ def _followed(coverage: dict[str, Any]) -> str:
 def _moment(found: dict[str, Any], axis: str) -> str:
     share = found["share_of_drop"]
     where = "before" if share < 0 else "after" if share > 1 else "within"
-    return f"at {axis} {found['step']:.7g} if training went straight, {where} the drop"
+    return f"{axis} {found['step']:.7g} if training went straight, {where} the drop"
 
 
 def _escapes(evidence: dict[str, Any]) -> Iterator[str]:
