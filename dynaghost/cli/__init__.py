@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from dynaghost.cli.comparing import compare
+from dynaghost.cli.first_steps import completion, demo
 from dynaghost.cli.reading import analyze, export, info, inspect, plot, report
 from dynaghost.cli.training import reproduce, sweep, train
 from dynaghost.errors import DynaghostError
@@ -62,5 +63,5 @@ def commands() -> None:
     """Did a recurrent network learn through a bifurcation or through a ghost?"""
 
 
-for _command in (analyze, inspect, plot, report, export, compare, train, sweep, reproduce, info):
+for _command in (analyze, inspect, plot, report, export, compare, train, sweep, reproduce, demo, info, completion):
     commands.add_command(_command)

@@ -1,6 +1,7 @@
 """What several commands ask for, and how it is read from text."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -100,6 +101,23 @@ def grouped(*groups: tuple[Callable[..., Any], ...]) -> Callable[[Callable[..., 
         return command
 
     return decorate
+
+
+@contextmanager
+def compiling_told() -> Iterator[None]:
+    """While a command runs on a terminal, a line on stderr for each file of kernels that has to be compiled."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from dynaghost.kernels.machine import tell_of_compilations
+
+    end = tell_of_compilations(
+        lambda name: click.echo(f"compiling for this machine, once: the kernels in {name}", err=True)
+    )
+    try:
+        yield
+    finally:
+        end()
 
 
 @contextmanager

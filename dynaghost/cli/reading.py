@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dynaghost.cli.options import Real, Whole, grouped, progress_bar
+from dynaghost.cli.options import Real, Whole, compiling_told, grouped, progress_bar
 from dynaghost.errors import DynaghostError
 from dynaghost.version import VERSION
 
@@ -67,6 +67,7 @@ _RUN_OPTIONS = (
 @click.option("--report", "page", is_flag=True, help="Write report.html too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _DROP_OPTIONS, _RUN_OPTIONS)
+@compiling_told()
 def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, **options: Any) -> None:
     """Slow points, events and verdicts of the checkpoints in FOLDER."""
     run, rule = _load(folder, options), _drop_rule(options)
@@ -148,6 +149,7 @@ def export(out: str, file_format: str, to: str | None) -> None:
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS)
+@compiling_told()
 def inspect(file: str, **options: Any) -> None:
     """What one checkpoint FILE holds, and its slow points."""
     from dynaghost.checkpoints.formats import read_arrays

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dynaghost.cli.options import EPOCHS, SCHEDULE, Jobs, Real, Whole, grouped, progress_bar
+from dynaghost.cli.options import EPOCHS, SCHEDULE, Jobs, Real, Whole, compiling_told, grouped, progress_bar
 from dynaghost.errors import DynaghostError, counted
 
 _TASKS = ("delayed-activation", "cue-discrimination", "match-to-sample")
@@ -79,6 +79,7 @@ _OF_TASK = {"trial_seed": "seed"} | {
 @click.command()
 @click.argument("task", type=click.Choice(_TASKS), metavar="TASK")
 @grouped(_RUN, _DESCENT, _SAVED, _TRIAL)
+@compiling_told()
 def train(task: str, **options: Any) -> None:
     """Train a network on TASK and write its checkpoints, losses and run.json.
 
@@ -196,6 +197,7 @@ def _rank(text: str | None) -> int | str | None:
 @click.option(
     "--jobs", type=Jobs(), default=1, show_default=True, help="Workers; the rows are the same for any number."
 )
+@compiling_told()
 def sweep(out: str, rates: str, confidences: str | None, **options: Any) -> None:
     """Train a grid of networks on delayed activation, a row a run in OUT/sweep.db."""
     from dynaghost.sweep import sweep as run
@@ -252,6 +254,7 @@ def _numbers(text: str, option: str) -> list[float]:
     "--out", type=click.Path(file_okay=False), default="reproduced", show_default=True, help="Folder to write."
 )
 @click.option("--every-epoch", is_flag=True, help="With 3a: prove fixed points and ghosts at each of its epochs.")
+@compiling_told()
 def reproduce(figures: tuple[str, ...], quick: bool, jobs: int, seed: int | None, out: str, every_epoch: bool) -> int:
     """Run, draw and check figures of the paper: 1, 2a, 2bc, 2d, 3a, 3b, 4, s1, s2 or all.
 
