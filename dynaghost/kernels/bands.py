@@ -27,6 +27,7 @@ import numpy as np
 from numba import njit
 
 from dynaghost.kernels.elementary import fma, sigmoid, tanh_sech2, tanh_sech2_into
+from dynaghost.kernels.inner import JIT
 
 TANH, SOFTPLUS = 0, 1
 U = 2.0**-53
@@ -74,7 +75,7 @@ def _crest(d):
     return z * series + 0.5 * _LN2 * exponent
 
 
-@njit(error_model="numpy", cache=True)
+@JIT
 def _mirror(lower, upper, a, b):
     """(a, b) = ±[lower, upper], mirrored where needed so that b is the end that is farther from 0, b ≥ 0."""
     for i in range(a.size):
@@ -83,7 +84,7 @@ def _mirror(lower, upper, a, b):
         b[i] = -lower[i] if flip else upper[i]
 
 
-@njit(error_model="numpy", cache=True)
+@JIT
 def _slopes(a, b, ta, tb, sb, d, t0):
     """The slope of each band, and the t₀ of its tangent; d = 2 says that the slope is the tangent's."""
     for i in range(a.size):
@@ -105,7 +106,7 @@ def _tangent_bound(d, t0, T0, S0, start, end):
     return fma(-d, t0, T0) + max(0.0, max(k * (end - t0), k * (start - t0))) + 12.0 * U * S0 * (end - start)
 
 
-@njit(error_model="numpy", cache=True)
+@JIT
 def _rests(a, b, ta, tb, sa, t0, T0, S0, d, low, high):
     """d, low and high of the (mirrored) bands, for d as `_slopes` leaves it."""
     for i in range(a.size):
@@ -122,7 +123,7 @@ def _rests(a, b, ta, tb, sa, t0, T0, S0, d, low, high):
         d[i] = slope
 
 
-@njit(error_model="numpy", cache=True)
+@JIT
 def _ranges(lower, upper, ta, tb, sa, sb, d, low, high, middle, reach):
     """Turn the bands back, as middle ± reach; ta, tb become ends of the range of tanh, and sa that of |sech² − d|."""
     for i in range(lower.size):

@@ -13,17 +13,16 @@ exact fold or pitchfork, which leaves such boxes at any width. So is whatever is
 import math
 
 import numpy as np
-from numba import njit
 
 from dynaghost.kernels import bands, contract
-from dynaghost.kernels.contract import E_REACH, H_ABS, HIGH, JIT, LOW, RHO, TERM, Y_ABS, G
+from dynaghost.kernels.contract import E_REACH, H_ABS, HIGH, LOW, RHO, TERM, Y_ABS, G
+from dynaghost.kernels.inner import ENTRY, INLINE, JIT
 from dynaghost.kernels.lanes import dot
 from dynaghost.kernels.settle import (
     A_HIGH,
     A_LOW,
     BOX_HIGH,
     BOX_LOW,
-    INLINE,
     POINT_Y,
     R_HIGH,
     R_LOW,
@@ -35,7 +34,7 @@ from dynaghost.kernels.settle import (
 )
 from dynaghost.kernels.uniqueness import unique
 
-DONE, BUDGET, STACK = 0, 1, 2
+DONE, BUDGET, STACK, ROOM = 0, 1, 2, 3
 STOP = 1e-6
 """Boxes whose every side is below this, relative to max(1, |y|), are not divided further."""
 _GAIN = 0.03
@@ -80,20 +79,6 @@ def _known(box, found, count):
         inside = within(box[R_LOW], box[R_HIGH], found[ALONE_LOW, j], found[ALONE_HIGH, j])
         return _LISTED if inside or within(low, high, box[A_LOW], box[A_HIGH]) else _OPEN
     return _NEW
-
-
-@JIT
-def _more(array, count):
-    """The same array, with room for twice as many along its second axis if `count` fills it."""
-    rows, room, dim = array.shape
-    if count < room:
-        return array
-    grown = np.empty((rows, 2 * room, dim))
-    for r in range(rows):
-        for j in range(room):
-            for k in range(dim):
-                grown[r, j, k] = array[r, j, k]
-    return grown
 
 
 @JIT
@@ -168,36 +153,23 @@ def _widest(low, high):
     return at
 
 
-@njit(error_model="numpy", cache=True)
-def search(problem, low, high, budget):
-    """Every root in [low, high]: see the module's docstring.
-
-    Parameters
-    ----------
-    problem : Problem
-    low, high : (d,) float64 arrays
-    budget : int
-        Most boxes to look at.
+@ENTRY
+def _run(problem, work, box, stack, found, left, budget):
+    """Search what is on the stack.
 
     Returns
     -------
-    found : (6, ≥ count, d) float64 array
-        Rows `POINT` to `INDEX` of each root; the index, sign det(I − P S Q), is 0 where it is not proved.
-    left : (2, ≥ left_count, d) float64 array
-        Boxes about which nothing is claimed: first `narrow` that were not worth dividing, then what the budget left.
     count, narrow, left_count, boxes, status : int
+        Rows filled of `found` and `left`, as in `search`; `ROOM` says that one of them was too short.
     """
-    dim = problem.P.shape[1]
-    work = contract.make_work(problem)
-    stack = np.empty((2, _DEPTH, dim))
-    found, left, box = np.empty((6, 16, dim)), np.empty((2, 16, dim)), np.empty((9, dim))
-    count, left_count, boxes, status = 0, 0, 0, DONE
-    _keep(stack, 0, low, high)
-    depth = 1
+    dim, room = problem.P.shape[1], stack.shape[1]
+    count, left_count, boxes, status, depth = 0, 0, 0, DONE, 1
     while depth > 0:
-        if boxes >= budget or depth + 2 > _DEPTH:
+        if boxes >= budget or depth + 2 > room:
             status = BUDGET if boxes >= budget else STACK
             break
+        if count == found.shape[1] or left_count + depth == left.shape[1]:
+            return count, 0, left_count, boxes, ROOM
         depth -= 1
         boxes += 1
         place(work, stack[0, depth], stack[1, depth])
@@ -214,13 +186,11 @@ def search(problem, low, high, budget):
             if settled:
                 state = _known(box, found, count)
                 if state == _NEW:
-                    found = _more(found, count)
                     _record(found, count, box, sign)
                     count += 1
         if settled and state != _OPEN:
             continue
         if settled or _narrow(x_low, x_high) or not x_high[at] > x_low[at]:
-            left = _more(left, left_count)
             _keep(left, left_count, x_low, x_high)
             left_count += 1
             continue
@@ -231,7 +201,35 @@ def search(problem, low, high, budget):
             depth += 1
     narrow = left_count
     for k in range(depth):
-        left = _more(left, left_count)
         _keep(left, left_count, stack[0, k], stack[1, k])
         left_count += 1
-    return found, left, count, narrow, left_count, boxes, status
+    return count, narrow, left_count, boxes, status
+
+
+def search(problem, low, high, budget):
+    """Every root in [low, high]: see the module's docstring.
+
+    Parameters
+    ----------
+    problem : Problem
+    low, high : (d,) float64 arrays
+    budget : int
+        Most boxes to look at.
+
+    Returns
+    -------
+    found : (6, count, d) float64 array
+        Rows `POINT` to `INDEX` of each root; the index, sign det(I − P S Q), is 0 where it is not proved.
+    left : (2, left_count, d) float64 array
+        Boxes about which nothing is claimed: first `narrow` that were not worth dividing, then what the budget left.
+    narrow, boxes, status : int
+    """
+    dim, room = low.size, 256
+    work, box, stack = contract.make_work(problem), np.empty((9, dim)), np.empty((2, _DEPTH, dim))
+    while True:
+        stack[0, 0], stack[1, 0] = low, high
+        found, left = np.empty((6, room, dim)), np.empty((2, 8 * room + _DEPTH, dim))
+        count, narrow, left_count, boxes, status = _run(problem, work, box, stack, found, left, np.int64(budget))
+        if status != ROOM:
+            return found[:, :count], left[:, :left_count], narrow, boxes, status
+        room *= 4

@@ -21,18 +21,15 @@ covers the second order and the roundings of ρ itself, whose terms are all posi
 itself it has a fixed point there (Brouwer), which is a root since Y is nonsingular.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dynaghost.kernels.bands import TANH, U, softplus_bands, tanh_bands
+from dynaghost.kernels.inner import JIT
 from dynaghost.kernels.lanes import dot
 from dynaghost.kernels.small import combine, eliminate
 
-_INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-JIT = njit(error_model="numpy", cache=True, **_INNER)
-"""For what is called from compiled code only."""
 TINY = 1e-290
 
 
@@ -70,7 +67,6 @@ class Work(NamedTuple):
     order: np.ndarray
 
 
-@JIT
 def make_work(problem):
     """Zeroed scratch for `problem`."""
     _, dim, wide = problem.P.shape

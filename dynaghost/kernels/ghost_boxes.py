@@ -15,12 +15,10 @@ long along the slow direction, and few of them are needed. They are divided acro
 """
 
 import numpy as np
-from numba import njit
 
 from dynaghost.kernels.ghost_minima import bounded, expand, off_the_sphere, overlap, settle
 from dynaghost.kernels.ghost_taylor import (
     FRAME,
-    INLINE,
     STEP,
     TOP,
     UP,
@@ -38,8 +36,9 @@ from dynaghost.kernels.ghost_taylor import (
     set_value,
 )
 from dynaghost.kernels.ghost_tests import bends_down, convex, regular, set_bounds, strip
+from dynaghost.kernels.inner import ENTRY, INLINE, JIT
 
-DONE, BUDGET, STACK = 0, 1, 2
+DONE, BUDGET, STACK, ROOM = 0, 1, 2, 3
 _GONE, _LEFT = 0, 1
 _DEPTH = 2000
 _ORIGIN, _LOW, _HIGH = 0, 1, 2
@@ -97,7 +96,7 @@ def _look(problem, work, box, P, found, count):
     return _LEFT, count, True
 
 
-@INLINE
+@JIT
 def _volume(low, high):
     product = 1.0
     for j in range(low.size):
@@ -105,7 +104,7 @@ def _volume(low, high):
     return product
 
 
-@INLINE
+@JIT
 def _narrow(problem, work, box, P):
     """Intersect the box with the ranges of z, in the frame that leaves less; returns the share that is left."""
     vector, square = work.vector, work.square
@@ -142,7 +141,7 @@ def _narrow(problem, work, box, P):
     return _volume(box[_LOW], box[_HIGH]) / before
 
 
-@INLINE
+@JIT
 def _hull(box, P, low, high):
     """The box's hull in y."""
     for k in range(low.size):
@@ -155,50 +154,20 @@ def _hull(box, P, low, high):
         low[k], high[k] = low[k] - slack, high[k] + slack
 
 
-@INLINE
-def _more(array, count):
-    """The same array, with room for twice as many rows if `count` fills it."""
-    if count < array.shape[0]:
-        return array
-    grown = np.empty((2 * array.shape[0], array.shape[1]))
-    for j in range(count):
-        for k in range(array.shape[1]):
-            grown[j, k] = array[j, k]
-    return grown
-
-
-@njit(error_model="numpy", cache=True)
-def search(problem, reach, budget):
-    """Every ghost in |y| ≤ reach, elementwise: see the module's docstring.
-
-    Parameters
-    ----------
-    problem : Problem
-    reach : (K,) float64 array
-    budget : int
-        Most boxes to look at.
+@ENTRY
+def _run(problem, work, stack, frames, found, left, budget):
+    """Search what is on the stack; its last place is for the box that is looked at.
 
     Returns
     -------
-    found : (≥ count, K + 4) float64 array
-        Of each ghost y and the columns `RADIUS` to `SPEED_HIGH`.
-    left : (≥ left_count, 2K) float64 array
-        Hulls of boxes about which nothing is claimed.
     count, left_count, boxes, status : int
+        Of the rows filled of `found` and `left`; `ROOM` says that one of them was too short.
     """
-    dim = problem.D.shape[0]
-    work = make_work(problem)
-    stack, frames = np.zeros((_DEPTH, 3, dim)), np.zeros((_DEPTH, dim, dim))
-    found, left = np.zeros((8, dim + 4)), np.zeros((8, 2 * dim))
+    dim, room = problem.D.shape[0], stack.shape[0] - 1
+    box, P = stack[room], frames[room]
     count, left_count, boxes, status, depth = 0, 0, 0, DONE, 1
-    box, P = np.zeros((3, dim)), np.zeros((dim, dim))
-    for k in range(dim):
-        P[k, k] = 1.0
-    for k in range(dim):
-        stack[0, _LOW, k], stack[0, _HIGH, k] = -reach[k], reach[k]
-    copy(P, frames[0])
     while depth > 0:
-        if boxes >= budget or depth + 2 > _DEPTH:
+        if boxes >= budget or depth + 2 > room:
             status = BUDGET if boxes >= budget else STACK
             break
         depth -= 1
@@ -207,7 +176,8 @@ def search(problem, reach, budget):
         keep = True
         for _ in range(20):
             boxes += 1
-            found = _more(found, count)
+            if count == found.shape[0] or left_count + depth + 2 > left.shape[0]:
+                return count, left_count, boxes, ROOM
             outcome, count, narrowed = _look(problem, work, box, P, found, count)
             if outcome == _GONE:
                 keep = False
@@ -227,7 +197,6 @@ def search(problem, reach, budget):
             at = j if box[_HIGH, j] - box[_LOW, j] > box[_HIGH, at] - box[_LOW, at] else at
         middle = 0.5 * (box[_LOW, at] + box[_HIGH, at])
         if not box[_HIGH, at] - box[_LOW, at] > problem.knobs[2] or not box[_LOW, at] < middle < box[_HIGH, at]:
-            left = _more(left, left_count)
             _hull(box, P, left[left_count, :dim], left[left_count, dim:])
             left_count += 1
             continue
@@ -237,7 +206,36 @@ def search(problem, reach, budget):
             stack[depth, _HIGH if side else _LOW, at] = middle
             depth += 1
     for k in range(depth):
-        left = _more(left, left_count)
         _hull(stack[k], frames[k], left[left_count, :dim], left[left_count, dim:])
         left_count += 1
-    return found, left, count, left_count, boxes, status
+    return count, left_count, boxes, status
+
+
+def search(problem, reach, budget):
+    """Every ghost in |y| ≤ reach, elementwise: see the module's docstring.
+
+    Parameters
+    ----------
+    problem : Problem
+    reach : (K,) float64 array
+    budget : int
+        Most boxes to look at.
+
+    Returns
+    -------
+    found : (count, K + 4) float64 array
+        Of each ghost y and the columns `RADIUS` to `SPEED_HIGH`.
+    left : (left_count, 2K) float64 array
+        Hulls of boxes about which nothing is claimed.
+    boxes, status : int
+    """
+    dim, room = reach.size, 4 * _DEPTH
+    work = make_work(problem)
+    stack, frames = np.zeros((_DEPTH + 1, 3, dim)), np.zeros((_DEPTH + 1, dim, dim))
+    while True:
+        stack[0, _ORIGIN], stack[0, _LOW], stack[0, _HIGH], frames[0] = 0.0, -reach, reach, np.eye(dim)
+        found, left = np.zeros((room, dim + 4)), np.zeros((room, 2 * dim))
+        count, left_count, boxes, status = _run(problem, work, stack, frames, found, left, np.int64(budget))
+        if status != ROOM:
+            return found[:count], left[:left_count], boxes, status
+        room *= 4

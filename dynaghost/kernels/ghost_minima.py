@@ -9,9 +9,7 @@ from dynaghost.kernels.ghost_taylor import (
     G_REST,
     H_Y,
     HIGH4,
-    INLINE,
     J_Y,
-    JIT,
     LOW4,
     OTHER,
     RHO,
@@ -37,6 +35,7 @@ from dynaghost.kernels.ghost_taylor import (
     set_value,
 )
 from dynaghost.kernels.ghost_tests import least_speed, regular, set_bounds
+from dynaghost.kernels.inner import INLINE, JIT
 from dynaghost.kernels.lanes import dot
 
 # Columns of a ghost after its K coordinates.
@@ -85,7 +84,7 @@ def _eigenvectors(A, V):
             V[k, i], V[k, at] = V[k, at], V[k, i]
 
 
-@INLINE
+@JIT
 def _orthonormal(V):
     """Whether VᵀV is the identity to 1e-13."""
     dim = V.shape[0]
@@ -99,7 +98,7 @@ def _orthonormal(V):
     return True
 
 
-@INLINE
+@JIT
 def bounded(problem, y):
     """Whether y is where the rounding errors of `Problem` hold."""
     most = 0.0
@@ -108,7 +107,7 @@ def bounded(problem, y):
     return most <= problem.knobs[4]
 
 
-@JIT
+@INLINE
 def expand(problem, work):
     """F, the frame Q and all derivatives at y; false if they are not finite."""
     square = work.square
@@ -138,7 +137,7 @@ def overlap(left, right, r, out, share):
         out[v] = reach * UP * share
 
 
-@INLINE
+@JIT
 def off_the_sphere(problem, work, r):
     """Whether no critical point of q lies in |y − y₀| ≤ r, elementwise.
 

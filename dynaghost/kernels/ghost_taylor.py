@@ -23,20 +23,15 @@ The E_jk (`all_ghosts` forms them) enter every test as parts of the remainders `
 sums of products of numbers ≥ 0, rounded upwards by the factor `UP`.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from dynaghost.kernels.elementary import tanh_sech2_into
 from dynaghost.kernels.ghost_rows import add_times, times
+from dynaghost.kernels.inner import INLINE, JIT
 from dynaghost.kernels.lanes import dot
 
-_INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-JIT = njit(error_model="numpy", cache=True, **_INNER)
-"""For what is called from compiled code only."""
-# A callee is optimized again in every caller, which in a deep tree of calls takes minutes: this one is pasted in.
-INLINE = njit(error_model="numpy", inline="always")
 U = 2.0**-53
 UP = 1.0 + 1e-12
 TINY = 1e-280
@@ -85,7 +80,6 @@ class Work(NamedTuple):
     q4: np.ndarray
 
 
-@JIT
 def make_work(problem):
     """Zeroed scratch for `problem`."""
     _, dim, wide = problem.A.shape

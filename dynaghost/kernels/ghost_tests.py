@@ -21,9 +21,7 @@ from dynaghost.kernels.ghost_taylor import (
     F_REACH,
     F_REST,
     G_REST,
-    INLINE,
     INVERSE,
-    JIT,
     OTHER,
     PHI1,
     PHI2,
@@ -45,6 +43,7 @@ from dynaghost.kernels.ghost_taylor import (
     X,
     copy,
 )
+from dynaghost.kernels.inner import INLINE, JIT
 from dynaghost.kernels.lanes import dot
 
 STRIPS = 16
@@ -332,7 +331,7 @@ def regular(problem, work):
     return dominant(diagonal, dev, square[TEMP, 0])
 
 
-@INLINE
+@JIT
 def least_speed(problem, work):
     """Bounds on |F| over the box."""
     vector = work.vector

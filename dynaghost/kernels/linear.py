@@ -8,9 +8,12 @@ import numpy as np
 from numba import njit
 
 from dynaghost.kernels.elementary import fma
+from dynaghost.kernels.inner import INNER, JIT
+
+_CONTRACTED = njit(error_model="numpy", fastmath={"contract"}, **INNER)
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@_CONTRACTED
 def _factor_panel(A, b, k, P, width):
     """Columns k … k + width − 1 of the LU of A, as rows of P; rows exchanged in A and b; False if a pivot is 0 or NaN.
 
@@ -48,7 +51,7 @@ def _factor_panel(A, b, k, P, width):
     return True
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@_CONTRACTED
 def _update(A, k, P, width):
     """The columns right of a panel."""
     n = A.shape[0]
@@ -70,7 +73,7 @@ def _update(A, k, P, width):
                 row[j] = left - l4 * u4[j] - l5 * u5[j] - l6 * u6[j] - l7 * u7[j]
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@_CONTRACTED
 def lu_factor(A, b, P):
     """A overwritten by its factors, the rows of b exchanged like its own; False if a pivot is 0 or NaN."""
     n = A.shape[0]
@@ -82,7 +85,7 @@ def lu_factor(A, b, P):
     return True
 
 
-@njit(error_model="numpy", fastmath={"contract"})
+@_CONTRACTED
 def lu_solve(A, b, P):
     """Solve A x = b for the columns of b, in place; A is overwritten by its factors, P (8, n) is for work.
 
@@ -159,7 +162,7 @@ def factor(A, order):
     return lu_factor(A, order, np.empty((8, A.shape[0])))
 
 
-@njit(error_model="numpy")
+@JIT
 def cholesky(A, shift, U):
     """U with UᵀU = A + shift·I, from the upper triangle of A; False if that is not positive definite.
 
@@ -189,7 +192,7 @@ def cholesky(A, shift, U):
     return True
 
 
-@njit(error_model="numpy")
+@JIT
 def subtract_squares(U, k, start):
     """Row i of U, from its diagonal on, less U[r, i]·U[r] for the eight rows r from k, for i from `start` on."""
     n = U.shape[0]

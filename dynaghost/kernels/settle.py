@@ -1,18 +1,15 @@
 """One box with at most one root: find it, prove it, and give it the largest region where it is proved to be alone."""
 
 import numpy as np
-from numba import njit
 
 from dynaghost.kernels import bands, contract, uniqueness
 from dynaghost.kernels.bands import U
-from dynaghost.kernels.contract import HIGH, INVERSE, JIT, LOW, RHO, A, D, G, X, Z
+from dynaghost.kernels.contract import HIGH, INVERSE, LOW, RHO, A, D, G, X, Z
+from dynaghost.kernels.inner import INLINE, JIT
 from dynaghost.kernels.lanes import dot
 
 INFLATE = 1e-9
 """Regions of uniqueness are widened by this relative to max(1, |y|), so that a root on a face belongs to both boxes."""
-# Inlined where they are used, once: compiled apart, they would be optimized anew with every caller.
-INLINE = njit(error_model="numpy", inline="always")
-
 # Rows of a box under study: itself, the root in it, the region in which that is alone, its enclosure, a region to try.
 BOX_LOW, BOX_HIGH, POINT_Y, A_LOW, A_HIGH, R_LOW, R_HIGH, _T_LOW, _T_HIGH = 0, 1, 2, 3, 4, 5, 6, 7, 8
 _ATTEMPTS = 14

@@ -11,7 +11,6 @@ import numpy as np
 from dynaghost.kernels.contract import (
     H_ABS,
     INVERSE_ABS,
-    JIT,
     REST_ABS,
     SECANT,
     TERM,
@@ -24,6 +23,7 @@ from dynaghost.kernels.contract import (
     W,
     theta,
 )
+from dynaghost.kernels.inner import JIT
 from dynaghost.kernels.lanes import dot
 
 

@@ -127,16 +127,15 @@ def _found(circuit: LatentCircuit, budget: int, remainder: float) -> FoundGhosts
         return _nothing_known(circuit.dim)
     problem = whitened.problem(circuit, remainder)
     reach = np.full(circuit.dim, whitened.reach)
-    rows, left, count, left_count, boxes, status = kernel.search(problem, reach, np.int64(budget))
-    lower, upper = _clusters(*whitened.hulls(left[:left_count]))
-    stop = Status.BUDGET if status != kernel.DONE else Status.PRECISION if left_count else Status.FINISHED
-    rows = rows[:count]
+    rows, left, boxes, status = kernel.search(problem, reach, budget)
+    lower, upper = _clusters(*whitened.hulls(left))
+    stop = Status.BUDGET if status != kernel.DONE else Status.PRECISION if len(left) else Status.FINISHED
     y, (radius, speed, low, high) = rows[:, : circuit.dim], rows[:, circuit.dim :].T
     x, radius = whitened.points(y, radius)
     order = np.lexsort(x.T[::-1])
     grow = 1 + circuit.dim * whitened.epsilon + 1e-15
     x, radius, speed, low, high = (a[order] for a in (x, radius, speed, low / grow, high * grow))
-    return FoundGhosts(x, radius, speed, low, high, lower, upper, int(boxes), left_count == 0, stop)
+    return FoundGhosts(x, radius, speed, low, high, lower, upper, int(boxes), len(left) == 0, stop)
 
 
 def _nothing_known(dim: int) -> FoundGhosts:

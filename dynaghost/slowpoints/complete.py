@@ -128,16 +128,14 @@ def find_all(system: System, *, budget: int = BUDGET) -> Found:
     task = _task(system)
     if task is None:
         return _no_box(system)
-    found, left, count, narrow, left_count, boxes, status = branch_prune.search(
-        _problem(task), task.lower, task.upper, np.int64(budget)
-    )
+    found, left, narrow, boxes, status = branch_prune.search(_problem(task), task.lower, task.upper, budget)
     clusters = task.hulls(*_merged(left[0, :narrow], left[1, :narrow]))
-    unresolved = task.hulls(left[0, narrow:left_count], left[1, narrow:left_count])
-    points = task.points(found[:, :count]) if count else (np.zeros((0, system.dim)), np.zeros(0), np.zeros(0))
+    unresolved = task.hulls(left[0, narrow:], left[1, narrow:])
+    points = task.points(found) if found.shape[1] else (np.zeros((0, system.dim)), np.zeros(0), np.zeros(0))
     stop = Stop.FINISHED if status == branch_prune.DONE else Stop.BUDGET
-    index = found[branch_prune.INDEX, :count, 0].astype(np.int8)
+    index = found[branch_prune.INDEX, :, 0].astype(np.int8)
     roots, radius, unique_radius = points
-    return Found(roots, radius, unique_radius, index, clusters, unresolved, boxes, left_count == 0, stop)
+    return Found(roots, radius, unique_radius, index, clusters, unresolved, boxes, left.shape[1] == 0, stop)
 
 
 @dataclass(frozen=True, slots=True)
