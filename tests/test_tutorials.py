@@ -28,7 +28,7 @@ def test_all_are_here():
 def test_it_runs(name, tmp_path):
     environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": str(FOLDER.parent)}
     command = [sys.executable, "-W", "error", str(FOLDER / name)]
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
     assert run.returncode == 0, run.stdout + run.stderr
     assert list(tmp_path.iterdir()) == []
 
