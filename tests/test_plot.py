@@ -275,6 +275,12 @@ def test_what_a_logarithm_cannot_show_is_said():
     assert "2 values" in texts(loss)[0]
 
 
+def test_single_values_between_missing_ones_are_seen():
+    sparse = with_losses(three(), [1.0, 0.9, 0.8, 0.7], np.array([np.nan, 0.1, np.nan, 0.2]))
+    _, loss, gradient = plot.branches(sparse)
+    assert [ax.lines[0].get_marker() for ax in (loss, gradient)] == ["None", "."]
+
+
 def test_where_branches_are_lost_is_marked():
     kappa = plot.branches(AWKWARD["branches lost"]())[0]
     assert labels(kappa)["could not be followed further"] == 3

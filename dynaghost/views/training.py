@@ -210,14 +210,16 @@ def _draw_checkpoints(ax: Axes, findings: Findings, window: tuple[float, float])
 def _draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple[float, float]) -> None:
     part = layout.within(steps, *window)
     shown, left_out = layout.positive(values[part])
-    marker = "." if np.sum(np.isfinite(shown)) < 2 else None
+    known = np.pad(np.isfinite(shown), 1)
+    # A line has no place for a value between two that are missing.
+    marker = "." if np.any(known[1:-1] & ~known[:-2] & ~known[2:]) else None
     ax.plot(steps[part], shown, color="black", linewidth=0.9, marker=marker)
     if np.any(np.isfinite(shown)):
         ax.set_yscale("log")
     else:
         ax.set_yticks([])
     if left_out:
-        text = f"not shown: {left_out} values that a logarithmic axis cannot hold"
+        text = f"not shown: {left_out} values, missing or such that a logarithmic axis cannot hold them"
         ax.text(0.99, 0.96, text, transform=ax.transAxes, ha="right", va="top", fontsize=7, color=style.GREY)
     ax.set_ylabel(name)
     shared.finish(ax)
