@@ -18,6 +18,10 @@ _HOMES = {
     "analyze": "analysis",
     "analyze_periods": "analysis",
     "load_analysis": "analysis",
+    "analyze_collection": "collection",
+    "merge": "collection",
+    "Collection": "collected",
+    "load_collection": "collected",
     "load_run": "checkpoints.run",
     "Run": "checkpoints.run",
     "as_system": "checkpoints.recognize",
@@ -61,6 +65,10 @@ if TYPE_CHECKING:
     from dynaghost.checkpoints.recognize import as_system as as_system
     from dynaghost.checkpoints.run import Run as Run
     from dynaghost.checkpoints.run import load_run as load_run
+    from dynaghost.collected import Collection as Collection
+    from dynaghost.collected import load_collection as load_collection
+    from dynaghost.collection import analyze_collection as analyze_collection
+    from dynaghost.collection import merge as merge
     from dynaghost.errors import CheckpointError as CheckpointError
     from dynaghost.errors import DynaghostError as DynaghostError
     from dynaghost.errors import StoreError as StoreError

@@ -3,10 +3,12 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from dynaghost.collected import COLLECTION, Collection, as_json
 from dynaghost.errors import DynaghostError
 from dynaghost.summary import document, plain
 from dynaghost.trajectories.findings import Findings
@@ -84,6 +86,28 @@ def export(findings: Findings, folder: str | PathLike[str], file_format: str) ->
         return [target / "analysis.json"]
     write = _write_csv if file_format == "csv" else _write_parquet
     return [write(target / f"{name}.{file_format}", rows) for name, rows in tables(findings)]
+
+
+def export_collection(collection: Collection, folder: str | PathLike[str], file_format: str) -> list[Path]:
+    """Write a collection in a format, one row a run and one a drop; a graph has each run's own results alone.
+
+    Raises
+    ------
+    DynaghostError
+        As `export`, and for `graphml`.
+    """
+    if file_format not in FORMATS or file_format == "graphml":
+        expected = ", ".join(name for name in FORMATS if name != "graphml")
+        raise DynaghostError(f"format: expected one of {expected} for a collection, got {file_format!r}")
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    if file_format == "json":
+        (target / COLLECTION).write_text(json.dumps(as_json(collection)) + "\n", encoding="utf-8")
+        return [target / COLLECTION]
+    write = _write_csv if file_format == "csv" else _write_parquet
+    drops = [{"run": row.name, **asdict(drop)} for row in collection.runs for drop in row.drops]
+    tables = {"runs": list(collection.rows()), "drops": drops}
+    return [write(target / f"{name}.{file_format}", rows) for name, rows in tables.items()]
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from dynaghost.cli.collections import merge
 from dynaghost.cli.comparing import compare
 from dynaghost.cli.first_steps import completion, demo
 from dynaghost.cli.reading import analyze, export, info, inspect, plot, report
@@ -66,5 +67,19 @@ def commands() -> None:
     """Did a recurrent network learn through a bifurcation or through a ghost?"""
 
 
-for _command in (analyze, inspect, plot, report, export, compare, train, sweep, reproduce, demo, info, completion):
+for _command in (
+    analyze,
+    inspect,
+    plot,
+    report,
+    export,
+    merge,
+    compare,
+    train,
+    sweep,
+    reproduce,
+    demo,
+    info,
+    completion,
+):
     commands.add_command(_command)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from dynaghost.cli.collections import analyze_many
 from dynaghost.cli.options import Real, Whole, compiling_told, grouped, progress_bar
 from dynaghost.errors import DynaghostError
 from dynaghost.version import VERSION
@@ -61,15 +62,31 @@ _RUN_OPTIONS = (
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True))
+@click.argument("folder")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
 @click.option("--report", "page", is_flag=True, help="Write report.html too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
+@click.option("--part", metavar="I/N", help="Of many runs only every N-th, from the I-th on; see merge.")
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _DROP_OPTIONS, _RUN_OPTIONS)
 @compiling_told()
-def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, **options: Any) -> None:
-    """Slow points, events and verdicts of the checkpoints in FOLDER."""
+def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, part: str | None, **options: Any) -> None:
+    """Slow points, events and verdicts of the checkpoints in FOLDER.
+
+    FOLDER may be a pattern in quotes, such as 'runs/*', or a folder of folders with a run.json each: then every run is
+    analyzed into a folder inside --out, and what they have in common is told.
+    """
+    from dynaghost.collection import is_collection
+
+    if is_collection(folder):
+        if plots or page:
+            raise click.UsageError("--plots, --report: expected one run; the results of many are in their folders")
+        analyze_many(folder, out, _load, options, _drop_rule(options), jobs, part)
+        return
+    if not Path(folder).exists():
+        raise click.BadParameter(f"expected a folder that exists, or a pattern, got {folder!r}", param_hint="FOLDER")
+    if part is not None:
+        raise click.UsageError("--part: expected many runs, got one")
     run, rule = _load(folder, options), _drop_rule(options)
     target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
     for place, one in _in_periods(run, target, options["period"]).items():
@@ -140,9 +157,16 @@ def report(outs: tuple[str, ...], to: str | None) -> None:
 def export(out: str, file_format: str, to: str | None) -> None:
     """Write the results in OUT as tables or a graph for other programs."""
     from dynaghost.analysis import load_analysis
+    from dynaghost.collected import COLLECTION, load_collection
     from dynaghost.export import export as write
+    from dynaghost.export import export_collection
 
-    for path in write(load_analysis(out), to or Path(out) / "export", file_format):
+    target = Path(to or Path(out) / "export")
+    if (Path(out) / COLLECTION).is_file():
+        paths = export_collection(load_collection(out), target, file_format)
+    else:
+        paths = write(load_analysis(out), target, file_format)
+    for path in paths:
         click.echo(f"wrote {path}")
 
 

@@ -1,0 +1,69 @@
+"""Commands on many runs: analyze with a pattern, merge, and the export of a collection."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dynaghost.cli.options import progress_bar
+
+
+def analyze_many(
+    source: str,
+    out: str | None,
+    load: Callable[..., Any],
+    options: dict[str, Any],
+    rule: Any,
+    jobs: int,
+    part: str | None,
+) -> None:
+    """Analyze the runs of a pattern or a folder of folders, and print what is found about them."""
+    from dynaghost.collection import analyze_collection, find_runs
+
+    if out is None:
+        raise click.UsageError("expected --out FOLDER for the results of many runs, got none")
+    chosen = _part(part)
+    told = {name: str(value) for name, value in {**options, "drops": rule}.items() if value not in (None, False)}
+    total = len(find_runs(source)) if chosen is None else len(list(find_runs(source))[chosen[0] - 1 :: chosen[1]])
+    with progress_bar(total, "run") as progress:
+        found = analyze_collection(
+            source,
+            out,
+            load=partial(load, options=options),
+            settings=told,
+            drops=rule,
+            n_jobs=jobs,
+            part=chosen,
+            progress=progress,
+        )
+    _tell(found, out)
+
+
+@click.command()
+@click.argument("parts", metavar="PART…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder of the whole collection.")
+def merge(parts: tuple[str, ...], out: str) -> None:
+    """Put the results of parts of a collection together, as tasks of a cluster wrote them."""
+    from dynaghost.collection import merge as put_together
+
+    _tell(put_together(parts, out), out)
+
+
+def _tell(collection: Any, out: str) -> None:
+    from dynaghost.views.collection_text import collection_summary
+
+    click.echo(f"{collection_summary(collection)}\n\nresults in {Path(out)}")
+    if collection.failed:
+        # Everything else was read and done, but not these.
+        raise click.exceptions.Exit(1)
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise click.BadParameter(f"expected I/N with 1 ≤ I ≤ N, got {text!r}", param_hint="--part")
+    return int(i), int(n)

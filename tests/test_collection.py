@@ -1,0 +1,191 @@
+"""Many runs: a folder of results each, a table over all; parts of a cluster's tasks put together."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dynaghost.analysis import analyze, load_analysis
+from dynaghost.checkpoints.run import load_run
+from dynaghost.collected import load_collection
+from dynaghost.collection import analyze_collection, find_runs, is_collection, merge
+from dynaghost.errors import DynaghostError, StoreError
+from dynaghost.export import export_collection
+from dynaghost.summary import document
+from dynaghost.views.collection_text import collection_summary
+
+RATES = {"a": 0.1, "b": 0.1, "c": 0.2}
+
+
+def write_run(folder, *, rate, seed=0, ends=0.4):
+    """One neuron that loses two of its three fixed points while the loss falls."""
+    folder.mkdir(parents=True)
+    for e, b in enumerate(np.linspace(0, ends, 12)):
+        np.savez(folder / f"epoch_{e * 10}.npz", m=[1.5], n=[1.0], b=[b], epoch=e * 10)
+    losses = np.where(np.arange(111) < 52, 1.0, 0.1)
+    rows = "".join(f"{e},{loss}\n" for e, loss in enumerate(losses))
+    (folder / "metrics.csv").write_text("epoch,loss\n" + rows)
+    described = {
+        "schema": 1,
+        "axis": "epoch",
+        "system": {"leak": 0.5},
+        "training": {"learning_rate": rate, "seed": seed},
+    }
+    (folder / "run.json").write_text(json.dumps(described))
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for seed, (name, rate) in enumerate(RATES.items()):
+        write_run(tmp_path / "runs" / name, rate=rate, seed=seed)
+    return tmp_path / "runs"
+
+
+def files(out):
+    """Every file of a collection but the databases, which are of SQLite's making."""
+    paths = (path for path in sorted(Path(out).rglob("*")) if path.is_file() and path.suffix != ".db")
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_every_run_gets_what_it_would_get_alone(runs, tmp_path):
+    found = analyze_collection(runs, tmp_path / "out")
+    assert [row.name for row in found.runs] == list(RATES)
+    for name in RATES:
+        alone = document(analyze(load_run(runs / name)))
+        assert document(load_analysis(tmp_path / "out" / name)) == alone
+        row = next(row for row in found.runs if row.name == name)
+        assert [d.verdict for d in row.drops] == [v["verdict"] for v in alone["verdicts"]] != []
+        assert row.events["saddle_node"] == sum(e["kind"] == "saddle_node" for e in alone["events"]) == 1
+    assert load_collection(tmp_path / "out") == found
+    assert (found.verdicts, found.varied) == ({"bifurcation": 3}, ("learning_rate", "seed"))
+    assert found.by("learning_rate") == {0.1: {"runs": 2, "bifurcation": 2}, 0.2: {"runs": 1, "bifurcation": 1}}
+    text = collection_summary(found)
+    assert "3 abrupt drops of the loss: bifurcation 3" in text
+    assert "by learning_rate:" in text
+
+
+def test_the_same_for_any_number_of_jobs_and_any_parts(runs, tmp_path):
+    analyze_collection(runs, tmp_path / "one")
+    analyze_collection(f"{runs}/*", tmp_path / "two", n_jobs=2)
+    for i in (1, 2):
+        analyze_collection(runs, tmp_path / f"part{i}", part=(i, 2))
+    names = [[row.name for row in load_collection(tmp_path / f"part{i}").runs] for i in (1, 2)]
+    assert names == [["a", "c"], ["b"]]
+    merge([tmp_path / "part1", tmp_path / "part2"], tmp_path / "merged")
+    whole = files(tmp_path / "one")
+    assert files(tmp_path / "merged") == whole
+    two = files(tmp_path / "two")
+    assert {name: two[name] for name in two if "/" in name} == {name: whole[name] for name in whole if "/" in name}
+
+
+def test_what_is_there_is_not_computed_again(runs, tmp_path, monkeypatch):
+    import dynaghost.collection as collection
+
+    analyze_collection(runs, tmp_path / "out")
+    before, computed = files(tmp_path / "out"), []
+    monkeypatch.setattr(collection, "analyze", lambda run, **rest: computed.append(run.source) or analyze(run, **rest))
+    analyze_collection(runs, tmp_path / "out")
+    assert (computed, files(tmp_path / "out")) == ([], before)
+    (tmp_path / "out" / "b" / "graph.json").write_text("{}")
+    shutil.rmtree(tmp_path / "out" / "c")
+    analyze_collection(runs, tmp_path / "out")
+    assert (computed, files(tmp_path / "out")) == ([str(runs / "c")], before)
+
+
+def test_a_run_that_cannot_be_read_does_not_stop_the_others(runs, tmp_path):
+    (runs / "b" / "epoch_50.npz").write_bytes(b"PK\x03\x04 cut short")
+    found = analyze_collection(runs, tmp_path / "out", n_jobs=2)
+    assert [(row.name, bool(row.error)) for row in found.runs] == [("a", False), ("b", True), ("c", False)]
+    assert "epoch_50.npz" in found.failed[0].error
+    assert "not analyzed: 1 run\n  b: " in collection_summary(found)
+    assert load_collection(tmp_path / "out") == found
+
+
+def test_settings_and_weights_are_not_mixed(runs, tmp_path):
+    out = tmp_path / "out"
+    analyze_collection(runs, out, settings={"leak": "0.5"})
+    with pytest.raises(StoreError, match=r"collection\.json: .*leak 0.5 there, None here"):
+        analyze_collection(runs, out)
+    analyze_collection(runs, tmp_path / "other", settings={"leak": "0.25"})
+    with pytest.raises(StoreError, match="leak"):
+        merge([out, tmp_path / "other"], tmp_path / "merged")
+    shutil.rmtree(runs / "b")
+    write_run(runs / "b", rate=0.1, seed=1, ends=0.5)
+    analyze_collection(runs, tmp_path / "changed", settings={"leak": "0.5"})
+    with pytest.raises(StoreError, match=r"b/analysis\.db: .*other weights"):
+        merge([out, tmp_path / "changed"], tmp_path / "merged")
+
+
+def test_sources(runs, tmp_path):
+    assert is_collection(runs)
+    assert is_collection(str(runs / "*"))
+    assert not is_collection(runs / "a")
+    assert list(find_runs([runs / "c", runs / "a"])) == ["a", "c"]
+    write_run(tmp_path / "more" / "a", rate=0.3)
+    assert list(find_runs([runs / "a", tmp_path / "more" / "a"])) == ["more__a", "runs__a"]
+    with pytest.raises(DynaghostError, match="got none"):
+        find_runs(str(tmp_path / "nothing*"))
+    with pytest.raises(DynaghostError, match="part"):
+        analyze_collection(runs, tmp_path / "out", part=(3, 2))
+    with pytest.raises(StoreError, match="collection"):
+        merge([tmp_path], tmp_path / "merged")
+
+
+def test_export(runs, tmp_path):
+    found = analyze_collection(runs, tmp_path / "out")
+    runs_csv, drops_csv = export_collection(found, tmp_path / "export", "csv")
+    rows, drops = (list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) for path in (runs_csv, drops_csv))
+    assert [(row["run"], row["learning_rate"], row["drops_bifurcation"]) for row in rows] == [
+        (name, str(rate), "1") for name, rate in RATES.items()
+    ]
+    assert [row["run"] for row in drops] == list(RATES)
+    (path,) = export_collection(found, tmp_path / "export", "json")
+    assert [row["name"] for row in json.loads(path.read_text(encoding="utf-8"))["runs"]] == list(RATES)
+    with pytest.raises(DynaghostError, match="for a collection"):
+        export_collection(found, tmp_path / "export", "graphml")
+    frame = pytest.importorskip("pandas") and found.to_dataframe()
+    assert frame["learning_rate"].tolist() == list(RATES.values())
+
+
+# A recipe for Slurm: sbatch --array=1-4 job.sh, and when all tasks are done, the last line by itself.
+JOB = """
+set -e
+dynaghost analyze "$RUNS/*" --part "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" --out "$OUT/part-$SLURM_ARRAY_TASK_ID"
+"""
+LAST = 'dynaghost merge "$OUT"/part-* --out "$OUT/whole"'
+
+
+def shell(text, **variables):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, **{name: str(value) for name, value in variables.items()}}
+    return subprocess.run(["sh", "-c", text], env=environment, capture_output=True, text=True)
+
+
+def test_the_recipe_for_a_job_array(runs, tmp_path):
+    for task in (2, 1):
+        array = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": 2}
+        done = shell(JOB, RUNS=runs, OUT=tmp_path / "out", **array)
+        assert (done.returncode, done.stderr) == (0, "")
+    told = shell(LAST, OUT=tmp_path / "out")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "3 runs, 3 of them analyzed" in told.stdout
+    whole = analyze_collection(f"{runs}/*", tmp_path / "at once")
+    merged = load_collection(tmp_path / "out" / "whole")
+    assert (merged.runs, merged.source) == (whole.runs, whole.source)
+    parts, at_once = files(tmp_path / "out" / "whole"), files(tmp_path / "at once")
+    assert {name: parts[name] for name in parts if "/" in name} == {n: at_once[n] for n in at_once if "/" in n}
+
+
+def test_a_failed_run_is_told_by_the_exit_status(runs, tmp_path):
+    (runs / "a" / "epoch_0.npz").write_bytes(b"PK")
+    told = shell('dynaghost analyze "$RUNS" --jobs 2 --out "$OUT"', RUNS=runs, OUT=tmp_path / "out")
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "a: " in told.stdout.partition("not analyzed: 1 run")[2]
+    assert shell('dynaghost export "$OUT"', OUT=tmp_path / "out").returncode == 0
+    assert (tmp_path / "out" / "export" / "runs.csv").is_file()
