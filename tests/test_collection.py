@@ -140,7 +140,9 @@ def test_sources(runs, tmp_path):
 def test_export(runs, tmp_path):
     found = analyze_collection(runs, tmp_path / "out")
     runs_csv, drops_csv = export_collection(found, tmp_path / "export", "csv")
-    rows, drops = (list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) for path in (runs_csv, drops_csv))
+    rows, drops = (
+        list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) for path in (runs_csv, drops_csv)
+    )
     assert [(row["run"], row["learning_rate"], row["drops_bifurcation"]) for row in rows] == [
         (name, str(rate), "1") for name, rate in RATES.items()
     ]

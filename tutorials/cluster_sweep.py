@@ -49,17 +49,11 @@ table[
 # never been a second fixed point?
 
 # %%
-assert (table["proved_epochs"] == 12_001).all(), (
-    "each epoch of each run is proved"
-)
+assert (table["proved_epochs"] == 12_001).all(), "each epoch of each run is proved"
 for rate, runs in table.groupby("learning_rate"):
     fell = runs[runs["fall_end"].notna()]
-    alone = (
-        fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])
-    ).sum()
-    print(
-        f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down"
-    )
+    alone = (fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])).sum()
+    print(f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down")
     print(f"           stuck at the end: {int(runs['stuck'].sum())}")
 
 # %%
@@ -84,9 +78,7 @@ for name, colour, marker in (
         markersize=5,
         markerfacecolor="none",
     )
-ax.set(
-    xscale="log", xlabel="learning rate (seeds side by side)", ylabel="epoch"
-)
+ax.set(xscale="log", xlabel="learning rate (seeds side by side)", ylabel="epoch")
 _ = ax.legend()
 
 # %% [markdown]
@@ -165,9 +157,7 @@ alone = sweep(
     epochs=300,
 )
 assert together == alone
-print(
-    f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call"
-)
+print(f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call")
 
 # %% [markdown]
 # ## From a row back to a run

@@ -30,9 +30,7 @@ print(f"{len(names)} files:", ", ".join(names[:3]), "…", ", ".join(names[-2:])
 # %%
 run = dg.load_run(folder)
 print(run.order)
-print(
-    f"leak {run.settings.leak}, trial from x0 = {run.settings.x0}, delay {run.settings.delay} τ"
-)
+print(f"leak {run.settings.leak}, trial from x0 = {run.settings.x0}, delay {run.settings.delay} τ")
 assert len(run) == 117
 
 # %% [markdown]
@@ -53,9 +51,7 @@ assert len(run) == 117
 # %%
 result = dg.analyze(run)
 for verdict in result.verdicts:
-    print(
-        f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})"
-    )
+    print(f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})")
 
 # %% [markdown]
 # Each abrupt drop of the loss gets a **verdict**:
@@ -85,12 +81,8 @@ axes[0].figure
 # %%
 evidence = first.evidence
 print(f"between epochs {evidence['window'][0]} and {evidence['window'][1]}:")
-print(
-    f"  fixed points {evidence['fixed_points']}, ghosts {evidence['ghosts']}"
-)
-print(
-    f"  escape time {evidence['escape_time'][1]:.2f} τ, delay {evidence['delay']:g} τ"
-)
+print(f"  fixed points {evidence['fixed_points']}, ghosts {evidence['ghosts']}")
+print(f"  escape time {evidence['escape_time'][1]:.2f} τ, delay {evidence['delay']:g} τ")
 assert evidence["fixed_points"] == [1, 1]
 assert evidence["ghosts"] == [0, 1]
 assert abs(evidence["escape_time"][1] - evidence["delay"]) < 0.3
@@ -116,11 +108,7 @@ axes[0].figure
 
 # %%
 kinds = [event.kind for event in stuck.events]
-assert (
-    kinds.index("saddle_node")
-    < kinds.index("capture")
-    < kinds.index("no_learning_zone")
-)
+assert kinds.index("saddle_node") < kinds.index("capture") < kinds.index("no_learning_zone")
 assert [len(stuck.points[i].fixed_points) for i in (0, -1)] == [1, 3]
 graph = dg.plot.event_graph(stuck)
 graph.figure
@@ -149,10 +137,7 @@ table[table["kind"] == "ghost"].head()
 
 # %%
 generator = np.random.default_rng(0)
-mine = [
-    {"epoch": epoch, "connectivity": generator.normal(size=(5, 5))}
-    for epoch in (0, 10)
-]
+mine = [{"epoch": epoch, "connectivity": generator.normal(size=(5, 5))} for epoch in (0, 10)]
 try:
     dg.analyze(mine)
 except dg.CheckpointError as error:
@@ -165,9 +150,7 @@ assert "connectivity" in refused
 # line these are `--map W=connectivity` and `--transpose`, and `dynaghost inspect FILE` shows what one file holds.
 
 # %%
-understood = dg.analyze(
-    dg.load_run(mine, mapping={"W": "connectivity"}, leak=0.1)
-)
+understood = dg.analyze(dg.load_run(mine, mapping={"W": "connectivity"}, leak=0.1))
 assert understood.description.units == 5
 print(understood.description.equation)
 shutil.rmtree(folder.parent)

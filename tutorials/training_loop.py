@@ -35,20 +35,14 @@ class RankOne(torch.nn.Module):
             setattr(
                 self,
                 name,
-                torch.nn.Parameter(
-                    torch.tensor(weights[name], dtype=torch.float64)
-                ),
+                torch.nn.Parameter(torch.tensor(weights[name], dtype=torch.float64)),
             )
 
     def forward(self, confidence):
         x, outputs = torch.full_like(self.m, START), []
         for _ in range(STEPS):
-            x = (1 - LEAK) * x + LEAK * torch.tanh(
-                self.m * (self.n @ x) + self.b
-            )
-            outputs.append(
-                torch.sigmoid(confidence * (self.n @ x - THRESHOLD))
-            )
+            x = (1 - LEAK) * x + LEAK * torch.tanh(self.m * (self.n @ x) + self.b)
+            outputs.append(torch.sigmoid(confidence * (self.n @ x - THRESHOLD)))
         return torch.stack(outputs)
 
 
@@ -80,23 +74,15 @@ known = {
     "delay": DELAY_STEPS * LEAK,
     "threshold": THRESHOLD,
 }
-monitor = dg.Monitor(
-    model, folder, every=10, on_no_learning_zone=lower_the_confidence, **known
-)
+monitor = dg.Monitor(model, folder, every=10, on_no_learning_zone=lower_the_confidence, **known)
 losses = []
 begun = time.monotonic()
 with warnings.catch_warnings(record=True) as told, monitor:
     warnings.simplefilter("always")
     # Until it has learned again; at most a minute.
-    while (
-        len(losses) < 200 or losses[-1] > 0.15
-    ) and time.monotonic() < begun + 60:
+    while (len(losses) < 200 or losses[-1] > 0.15) and time.monotonic() < begun + 60:
         optimizer.zero_grad()
-        loss = (
-            LEAK
-            * ((model(settings["confidence"]) - targets) ** 2).sum()
-            / (DELAY_STEPS * LEAK)
-        )
+        loss = LEAK * ((model(settings["confidence"]) - targets) ** 2).sum() / (DELAY_STEPS * LEAK)
         loss.backward()
         optimizer.step()
         monitor.step(loss)
@@ -112,9 +98,7 @@ print(f"{len(losses)} updates")
 # %%
 print("\n".join(str(warning.message)[:77] + " …" for warning in told))
 (called_at, event), *_ = lowered
-print(
-    f"the gradient is gone since update {event.before:g}; the function was called at update {called_at}"
-)
+print(f"the gradient is gone since update {event.before:g}; the function was called at update {called_at}")
 figure, ax = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
 ax.semilogy(losses, color="black", linewidth=0.9)
 ax.axvspan(
@@ -137,9 +121,7 @@ assert losses[-1] < 0.15
 
 # %%
 result = dg.analyze(dg.load_run(folder))
-print(
-    f"{len(result.steps)} checkpoints, the first ones at {result.steps[:12]}"
-)
+print(f"{len(result.steps)} checkpoints, the first ones at {result.steps[:12]}")
 print([event.kind.value for event in result.events])
 axes = dg.plot.branches(result)
 axes[0].figure
