@@ -17,6 +17,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("dynaghos
 ROOMS = {
     "version": "",
     "errors": "",
+    "display": "",
     "codec": "",
     "columns": "",
     "kernels": "",

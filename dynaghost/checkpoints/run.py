@@ -24,11 +24,12 @@ from dynaghost.checkpoints.settings import (
     trials_of,
 )
 from dynaghost.checkpoints.stacked import StackedRun
+from dynaghost.display import table
 from dynaghost.errors import CheckpointError, counted
 from dynaghost.systems.trials import Trials
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Run:
     """Checkpoints in the order of training.
 
@@ -61,6 +62,15 @@ class Run:
     def steps(self) -> tuple[int, ...]:
         """Of the checkpoints."""
         return tuple(checkpoint.step for checkpoint in self.checkpoints)
+
+    def __repr__(self) -> str:
+        return f"Run({self.source}: {self.order}; {counted(len(self.metrics), 'metric')})"
+
+    def _repr_html_(self) -> str:
+        settings = [(name, getattr(self.settings, name), origin) for name, origin in self.settings.origin.items()]
+        given = [(name, repr(value), origin) for name, value, origin in settings if origin != "default"]
+        notes = [("note", note, "") for note in self.notes]
+        return table(repr(self)[4:-1], ("setting", "value", "from"), [*given, *notes])
 
     def __len__(self) -> int:
         return len(self.checkpoints)

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from dynaghost.display import place, table
+from dynaghost.errors import counted
 from dynaghost.systems.base import Array, Time
 
 
@@ -48,7 +50,7 @@ class Status(StrEnum):
     BOXES = "budget of boxes"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FixedPoint:
     """A fixed point.
 
@@ -93,6 +95,12 @@ class FixedPoint:
     undecided_because: str = ""
     time: Time = Time.FLOW
 
+    def __repr__(self) -> str:
+        return f"FixedPoint({self.stability} at {place(self.x)}, {_proved(self)})"
+
+    def _repr_html_(self) -> str:
+        return table("1 fixed point", _COLUMNS, [_row(self)])
+
     @property
     def kind(self) -> Kind:
         return Kind.FIXED_POINT
@@ -132,7 +140,7 @@ class FixedPoint:
         return complex(multipliers[nearest])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ghost:
     """A minimum of the speed above zero, left near a saddle-node. It has no stability.
 
@@ -177,6 +185,13 @@ class Ghost:
     undecided_because: str = ""
     alignment: float = 1.0
     virtual_point: Array | None = None
+
+    def __repr__(self) -> str:
+        times = f"speed {self.speed:.4g}, passage time {self.passage_time:.4g}"
+        return f"Ghost(at {place(self.x)}, {times}, {_proved(self)})"
+
+    def _repr_html_(self) -> str:
+        return table("1 ghost", _COLUMNS, [_row(self)])
 
     @property
     def kind(self) -> Kind:
@@ -264,7 +279,7 @@ class SlowRegion:
     dimension: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SlowPoints:
     """Every slow point that a search found in one system, and what is proved about the list.
 
@@ -312,6 +327,17 @@ class SlowPoints:
     slow_regions: tuple[SlowRegion, ...] = ()
     seed: int | None = None
 
+    def __repr__(self) -> str:
+        return f"SlowPoints({self._told()})"
+
+    def _repr_html_(self) -> str:
+        return table(self._told(), _COLUMNS, [_row(point) for point in self.points])
+
+    def _told(self) -> str:
+        kinds = (("fixed point", self.fixed_points, self.complete), ("ghost", self.ghosts, self.ghosts_complete))
+        parts = [f"{counted(len(found), kind)}, {_COMPLETE[proved]}" for kind, found, proved in kinds]
+        return "; ".join(parts) + f"; {self.undecided} undecided" * bool(self.undecided)
+
     @property
     def points(self) -> tuple[FixedPoint | Ghost, ...]:
         """Fixed points, then ghosts."""
@@ -327,3 +353,24 @@ class SlowPoints:
 
 def _inside(point: FixedPoint | Ghost, part: Unresolved) -> bool:
     return bool(np.all(part.lower <= point.x) and np.all(point.x <= part.upper))
+
+
+_COLUMNS = ("kind", "x", "speed", "stability", "passage time", "certificate", "radius")
+_COMPLETE = {True: "proved complete", False: "not proved complete"}
+
+
+def _row(point: FixedPoint | Ghost) -> tuple[str, ...]:
+    """Of a table of slow points."""
+    kind = point.kind.value.replace("_", " ")
+    if isinstance(point, FixedPoint):
+        middle = ("0", point.stability, "")
+    else:
+        middle = (f"{point.speed:.4g}", "", f"{point.passage_time:.4g}")
+    return (kind, place(point.x), *middle, point.certificate.value, f"{point.radius:.2g}")
+
+
+def _proved(point: FixedPoint | Ghost) -> str:
+    """The certificate, with its radius or with the bound that was not met."""
+    if point.certificate is Certificate.UNDECIDED:
+        return f"undecided: {point.undecided_because}"
+    return f"{point.certificate.value} within {point.radius:.2g}"

@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+from dynaghost.display import table
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.trajectories.branches import Crossing, CrossingKind, Stretch
 from dynaghost.trajectories.course import Course, Losses
@@ -47,7 +48,7 @@ class EventStatus(StrEnum):
     UNRESOLVED = "unresolved"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Event:
     """Something that happens between two steps of training.
 
@@ -74,6 +75,24 @@ class Event:
     branches: tuple[int, ...]
     status: EventStatus
     evidence: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        where = "" if self.at is None else f" at {self.at:.4g} of the way"
+        return f"Event({self.id}: {self.kind.value}, {self.before:g} to {self.after:g}{where}, {self.status.value})"
+
+    def _repr_html_(self) -> str:
+        return table(f"event {self.id}", COLUMNS, [self.row])
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Of a table of events with `COLUMNS`."""
+        at = "" if self.at is None else f"{self.at:.4g}"
+        branches = ", ".join(map(str, self.branches))
+        return (str(self.id), self.kind.value, f"{self.before:g}", f"{self.after:g}", at, branches, self.status.value)
+
+
+COLUMNS = ("event", "kind", "before", "after", "at", "branches", "status")
+"""Of a table of events."""
 
 
 def find_events(course: Course) -> tuple[Event, ...]:

@@ -6,16 +6,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dynaghost.columns import Many
-from dynaghost.errors import DynaghostError
+from dynaghost.display import table
+from dynaghost.errors import DynaghostError, counted
 from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.branches import Branch, Tracks
 from dynaghost.trajectories.course import Losses
+from dynaghost.trajectories.events import COLUMNS as EVENT_COLUMNS
 from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.homotopy import Link
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.trial import Trial, kappas
+from dynaghost.trajectories.verdict import COLUMNS as VERDICT_COLUMNS
 from dynaghost.trajectories.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -114,7 +117,7 @@ class Outcome:
     paths: Sequence[Array] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Findings:
     """Everything that was found about a run.
 
@@ -159,6 +162,19 @@ class Findings:
     verdicts: tuple[Verdict, ...]
     structural: tuple[int, ...] = field(repr=False)
     paths: Sequence[Array] | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._told()})"
+
+    def _repr_html_(self) -> str:
+        found = table(self._told(), EVENT_COLUMNS, [event.row for event in self.events])
+        return found + table("verdicts", VERDICT_COLUMNS, [one.row for one in self.verdicts])
+
+    def _told(self) -> str:
+        kinds = ((self.steps, "checkpoint"), (self.branches, "branch"), (self.events, "event"))
+        counts = ", ".join(counted(len(some), noun).replace("branchs", "branches") for some, noun in kinds)
+        answers = ", ".join(f"{one.verdict.value} ({one.grade.value})" for one in self.verdicts)
+        return f"{self.description.source}: {counts}; {answers or 'no drop of the loss'}"
 
     @property
     def branches(self) -> tuple[Branch, ...]:

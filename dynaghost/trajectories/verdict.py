@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dynaghost.display import table
 from dynaghost.slowpoints.records import Certificate, Kind
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.course import Course
@@ -55,7 +56,7 @@ class Grade(StrEnum):
     FOUND = "found"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """What explains one drop of the loss.
 
@@ -80,6 +81,23 @@ class Verdict:
     grade: Grade
     events: tuple[int, ...]
     evidence: dict[str, Any]
+
+    def __repr__(self) -> str:
+        fall = f"{self.before:g} to {self.after:g}, loss {self.loss_before:.4g} → {self.loss_after:.4g}"
+        return f"Verdict({self.verdict.value}, {self.grade.value}: {fall})"
+
+    def _repr_html_(self) -> str:
+        return table("verdict", COLUMNS, [self.row])
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Of a table of verdicts with `COLUMNS`."""
+        fall = (f"{self.before:g}", f"{self.after:g}", f"{self.loss_before:.4g}", f"{self.loss_after:.4g}")
+        return (*fall, self.verdict.value, self.grade.value, ", ".join(map(str, self.events)))
+
+
+COLUMNS = ("before", "after", "loss before", "loss after", "verdict", "grade", "events")
+"""Of a table of verdicts."""
 
 
 def judge(course: Course, events: Sequence[Event]) -> tuple[Verdict, ...]:
