@@ -235,6 +235,18 @@ def test_the_cost_of_a_random_line_is_sane():
 
 
 def test_a_budget_that_is_too_small_is_said():
-    (link,) = follow(*line((1.5, 1.0, -0.5), (1.5, 1.0, 0.5)), budget=5)
+    (link,) = follow(*line((1.5, 1.0, -0.5), (1.5, 1.0, 0.5)), budget=20)
     assert link.status is LinkStatus.TOO_FAR
     assert link.places <= 16
+
+
+def test_the_budget_counts_what_places_cost():
+    # The same line, once with 39 units beside it that do nothing: forty times the units at every place.
+    few = line((1.5, 1.0, -0.5), (1.5, 1.0, 0.5))
+    many = tuple(np.concatenate([stack, np.zeros((2, 39))], axis=1) for stack in few)
+    whole = [follow(*weights)[0] for weights in (few, many)]
+    assert [link.status for link in whole] == ["followed", "followed"]
+    limit = 2000
+    cut = [follow(*weights, budget=limit)[0] for weights in (few, many)]
+    assert [link.status for link in cut] == ["followed", "too far"]
+    assert cut[1].places < whole[1].places

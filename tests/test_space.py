@@ -100,6 +100,22 @@ def test_a_checkpoint_right_at_an_event_hides_nothing_and_doubles_nothing(family
     assert not any(segment.lost for branch in tracks.branches for segment in branch.segments)
 
 
+@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("dim", [2, 16])
+def test_pitchforks_and_transcriticals_that_are_not_exact_are_saddle_nodes_or_nothing(size, dim):
+    # py − y³ + c: a fold at p = 3(c/2)^⅔ beside one point that goes on. y² = py + c: no fold, or two at ±2√−c.
+    tracks, events = followed(*run(polynomial(lambda p: [size, p, 0.0, -1.0]), [-1.0, 1.2], dim=dim))
+    (event,) = [one for one in events if one.kind.value != "ghost_emergence"]  # the ghost before the fold
+    assert event.kind.value == "saddle_node"
+    assert -1 + 2.2 * event.at == pytest.approx(3 * (size / 2) ** (2 / 3), abs=1e-9)
+    assert len(tracks.branches) == 3
+    _, events = followed(*run(polynomial(lambda p: [size, p, -1.0]), [-1.0, 1.2], dim=dim))
+    assert events == ()
+    _, events = followed(*run(polynomial(lambda p: [-size, p, -1.0]), [-1.0, 1.2], dim=dim))
+    assert [one.kind.value for one in events] == ["saddle_node", "saddle_node"]
+    assert [-1 + 2.2 * one.at for one in events] == pytest.approx([-2 * size**0.5, 2 * size**0.5], abs=1e-9)
+
+
 def test_points_that_a_search_missed_are_added_where_they_are_reached_and_change_no_event():
     values = [-1.0, -0.7, -0.4, 0.3, 0.6, 0.9]
     systems, points = run(FOLD, values, dim=5, ghosts=fold_ghosts)

@@ -22,8 +22,8 @@ TOLERANCE = 2.0**-40
 """Width in s of the bracket of a change; wider where float64 decides the structure at no place inside it."""
 ZONE = 2.0**-26
 """Width in s at which a stretch with equal ends is left unproved."""
-BUDGET = 200_000
-"""Most places looked at between two checkpoints."""
+BUDGET = 1_000_000_000
+"""Most units evaluated between two checkpoints: some 5 s on one core, whether a place costs little or much."""
 
 # How far from a checkpoint that float64 leaves undecided its line begins, the nearest that is decided.
 _ASIDE = tuple(2.0**-k for k in (30, 26, 22, 18, 14, 10))
@@ -109,6 +109,7 @@ class _Found:
     changes: list[Change] = field(default_factory=list)
     unproved: list[tuple[float, float]] = field(default_factory=list)
     places: int = 0
+    units: int = 0
     spent: bool = False
 
 
@@ -143,7 +144,8 @@ def follow(
     tolerance, zone : float
         Widths in s, as in this module's description.
     budget : int
-        Most places a link; a link that needs more is `TOO_FAR`, its last change is then wide.
+        Most units evaluated a link, over all places and all pieces of the line that each takes; a link that needs more
+        is `TOO_FAR`, its last change is then wide.
 
     Returns
     -------
@@ -178,9 +180,8 @@ def _step_aside(places: _Places, ends: tuple[Array, Array, Array], found: list[_
         if not len(rows):
             return
         s = np.full(len(rows), aside if forward else 1 - aside)
-        moved = _structured(places.link[rows], s, _place(ends, places.link[rows], s))
+        moved = _structured(places.link[rows], s, _place(ends, places.link[rows], s), found)
         for i, row in enumerate(rows):
-            found[row].places += 1
             places.sides[row] = moved.sides[i]
         places.s[rows], places.margins[rows] = s, moved.margins
         for stack, new in zip(places.weights, moved.weights, strict=True):
@@ -206,8 +207,15 @@ def _joined(stretches: list[tuple[float, float]]) -> tuple[tuple[float, float], 
     return tuple(joined)
 
 
-def _structured(link: Array, s: Array, weights: tuple[Array, Array, Array]) -> _Places:
+def _structured(
+    link: Array, s: Array, weights: tuple[Array, Array, Array], found: list[_Found] | None = None
+) -> _Places:
+    """The structures at places on links; what they cost is charged to what was `found` on these."""
     rows = structures(*weights, carry=False)
+    if found is not None:
+        for e, pieces in zip(link.tolist(), rows.counts[:, 2].tolist(), strict=True):
+            found[e].places += 1
+            found[e].units += (pieces + 1) * weights[0].shape[1]
     sides: list[Side | None] = []
     for e in range(len(s)):
         criticals, roots = rows.counts[e, :2]
@@ -250,7 +258,7 @@ def _bisect(
     alike = np.array([a.signature == b.signature for a, b in zip(left.sides, right.sides, strict=True)])  # type: ignore[union-attr]
     proved = alike & _holds(left, middle, ends) & _holds(right, middle, ends)
     width = right.s - left.s
-    spent = np.array([found[link].places >= budget for link in left.link])
+    spent = np.array([found[link].units >= budget for link in left.link])
     halve = ~proved & (width > np.where(alike, zone, tolerance)) & ~spent
     cut = _cut(left, right, ends, np.flatnonzero(halve), found)
     halve &= np.array([side is not None for side in cut.sides])
@@ -270,9 +278,8 @@ def _cut(left: _Places, right: _Places, ends: tuple[Array, Array, Array], rows: 
         if not len(open_rows):
             break
         s = left.s[open_rows] + fraction * (right.s[open_rows] - left.s[open_rows])
-        places = _structured(left.link[open_rows], s, _place(ends, left.link[open_rows], s))
+        places = _structured(left.link[open_rows], s, _place(ends, left.link[open_rows], s), found)
         for i, row in enumerate(open_rows):
-            found[left.link[row]].places += 1
             cut.sides[row] = places.sides[i]
         cut.s[open_rows] = s
         cut.margins[open_rows] = places.margins

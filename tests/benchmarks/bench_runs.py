@@ -1,7 +1,7 @@
 """What a run of large networks costs, and whether its changes are explained: `python tests/benchmarks/bench_runs.py`.
 
 A cue-discrimination run of full rank, 128 units and 201 checkpoints, and a drift of 200 checkpoints in which 128 units
-store more and more patterns: `dynaghost analyze --jobs 2`, and the same call again with nothing to do. Bars: 60 s and
+store two patterns more and more strongly: `dynaghost analyze --jobs 2`, and the same call again with nothing to do. Bars: 60 s and
 3 s on two cores. CPU time is of all processes together. `--units N` and `--checkpoints N` change the sizes.
 """
 
@@ -28,7 +28,7 @@ def trained(folder, units, checkpoints):
     subprocess.run(command, check=True, capture_output=True)
 
 
-def drifting(folder, units, checkpoints, patterns=4):
+def drifting(folder, units, checkpoints, patterns=2):
     rng = np.random.default_rng(0)
     stored = np.sign(rng.normal(size=(patterns, units)))
     noise, b = 0.1 * rng.normal(size=(units, units)) / units**0.5, 0.02 * rng.normal(size=units)
