@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from dynaghost.checkpoints.recognize import as_system
+from dynaghost.analysis import analyze
+from dynaghost.checkpoints.recognize import as_system, recognize
 from dynaghost.checkpoints.run import load_run
 from dynaghost.errors import DynaghostError
 from dynaghost.training.any_network import network_of
@@ -190,3 +191,66 @@ def test_confidence_is_for_networks_that_have_one(tmp_path):
     with pytest.raises(DynaghostError, match="no schedule"):
         train(MatchToSample(), out=tmp_path / "a", learning_rate=0.1, **COMMON)
     assert not (tmp_path / "a").exists()
+
+
+def states_by_numpy(weights, leak, initial, inputs):
+    """(trials, steps + 1, units), rows as the files have them."""
+    W = weights["W_rec"] if "W_rec" in weights else weights["S_l"] @ weights["S_r"]
+    states = [initial]
+    for t in range(inputs.shape[1]):
+        driven = states[-1] @ W + inputs[:, t] @ weights["W_in.weight"].T + weights["W_in.bias"]
+        states.append((1 - leak) * states[-1] + leak * np.tanh(driven))
+    return np.stack(states, axis=1)
+
+
+@pytest.mark.parametrize("task", [CueDiscrimination(leak=0.4), MatchToSample(cue_steps=3)], ids=task_name)
+@pytest.mark.parametrize("rank", [2, "full"])
+def test_the_trials_beside_run_json_are_those_of_the_training(task, rank, tmp_path):
+    train(task, out=tmp_path, rank=rank, units=12, seed=3, save_every=5, learning_rate=0.02, epochs=10)
+    run = load_run(tmp_path)
+    assert [one.step for one in run] == [0, 5, 10]
+    assert not any("trials.npz" in note for note in run.notes)
+    trials, last = run.settings.trials, run.checkpoints[-1].read()
+    drawn = task.states(12, first=0, updates=4).reshape(-1, 12)
+    assert np.array_equal(trials.initial, drawn)
+    assert np.array_equal(trials.inputs[-task.trials :], task.inputs)
+    assert [period.name for period in trials.periods()][-2:] == (
+        ["delay", "response"] if isinstance(task, CueDiscrimination) else ["cue 2", "response"]
+    )
+
+    def drive(value):
+        settings = dataclasses.replace(run.settings, inputs=value)
+        return recognize(last, settings, "last").system
+
+    expected = states_by_numpy(last, task.leak, drawn, trials.inputs)
+    assert np.abs(trials.simulate(drive) - expected).max() < 1e-13
+    assert any("period response of the trials" in note for note in run.notes)
+
+
+def test_an_input_or_state_that_is_given_stands_instead_of_the_trials(tmp_path):
+    train(CueDiscrimination(), out=tmp_path, units=8, seed=0, save_every=1, learning_rate=0.02, epochs=2)
+    for given in ({"inputs": 0.5}, {"x0": 0.1}):
+        run = load_run(tmp_path, **given)
+        assert run.settings.trials is None
+        assert any(f"since {next(iter(given))} (argument) is given" in note for note in run.notes)
+    assert load_run(tmp_path, period="delay").settings.inputs.tolist() == [0.0]
+    assert load_run(tmp_path, period="cue", context=1).settings.inputs.tolist() == [-1.0]
+
+
+@pytest.mark.parametrize("name", ["../trials.npz", 3, "gone.npz"])
+def test_a_file_of_trials_that_is_not_beside_run_json(name, tmp_path):
+    train(CueDiscrimination(), out=tmp_path, units=8, seed=0, save_every=1, learning_rate=0.02, epochs=2)
+    told = json.loads((tmp_path / "run.json").read_text())
+    told["trial"]["file"] = name
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    with pytest.raises(DynaghostError, match=r"trial\.file|gone\.npz"):
+        load_run(tmp_path)
+
+
+def test_two_cue_runs_have_captures_without_more_being_said(tmp_path):
+    task = CueDiscrimination()
+    train(task, out=tmp_path, rank=2, units=20, seed=1, save_every=200, learning_rate=0.2, epochs=600)
+    result = analyze(tmp_path)
+    assert all(points.complete and points.ghosts_complete for points in result.points)
+    assert "period response" in " ".join(result.description.notes)
+    assert {"capture", "readout_crossing"} & {event.kind.value for event in result.events}

@@ -111,8 +111,8 @@ def _with_run_json(folder: Path) -> Path:
     return above if folder.name == "checkpoints" and (above / "run.json").is_file() else folder
 
 
-def gather(source: Source, pattern: str | None) -> Files:
-    """Checkpoints of a source, their shapes and scalars read, their arrays not.
+def gather(source: Source, pattern: str | None, aside: str | None = None) -> Files:
+    """Checkpoints of a source, their shapes and scalars read, their arrays not; `aside` is a file that is none.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def gather(source: Source, pattern: str | None) -> Files:
         if not folder.is_dir():
             got = "a file (pass a list of files, or as_system for one network)" if folder.exists() else "nothing there"
             raise CheckpointError(f"{folder}: expected a folder of checkpoints, got {got}")
-        return _from_paths(*_in_folder(folder, pattern), str(folder))
+        return _from_paths(*_in_folder(folder, pattern, aside), str(folder))
     if pattern is not None:
         raise CheckpointError("pattern: expected a folder to choose files from, got a list or mapping")
     items = list(source.items()) if isinstance(source, Mapping) else list(enumerate(source))
@@ -140,12 +140,13 @@ def gather(source: Source, pattern: str | None) -> Files:
     return _from_dicts(items, isinstance(source, Mapping))
 
 
-def _in_folder(folder: Path, pattern: str | None) -> tuple[dict[str, Path], tuple[str, ...]]:
+def _in_folder(folder: Path, pattern: str | None, aside: str | None) -> tuple[dict[str, Path], tuple[str, ...]]:
     """Checkpoint files below a folder, by their names inside it, and notes on others."""
     found, notes = {}, []
     for path in _below(folder, pattern):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file() or name.startswith(".") or "/." in name or path.name in tables.NAMES:
+        hidden = name.startswith(".") or "/." in name
+        if not path.is_file() or hidden or path.name in tables.NAMES or name == aside:
             continue
         kind = sniff(path)
         if kind == "hdf5":

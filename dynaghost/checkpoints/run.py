@@ -180,7 +180,7 @@ def load_run(
         raise CheckpointError(f"axis: expected 'epoch' or 'step', got {axis!r}")
     described = read_run_json(folder) if (folder := folder_of(source)) else {}
     table = _table(metrics, folder)
-    files = gather(source, pattern)
+    files = gather(source, pattern, described.get("trial_file"))
     ordered = _order(files, source, axis or described.get("axis"), _preferred(table))
     given: dict[str, Any] = {
         "mapping": dict(mapping) if mapping else None,

@@ -188,6 +188,10 @@ def resolve(
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     notes = []
+    instead = [name for name in ("inputs", "x0") if given.get(name) is not None]
+    if "trials" in described and given.get("trials") is None and instead:
+        described = {name: value for name, value in described.items() if name != "trials"}
+        notes.append(f"trials: those of run.json are not used, since {instead[0]} (argument) is given")
     for name in _VALUES:
         argument, description = given.get(name), described.get(name)
         value, file = found.get(name, (None, ""))
@@ -200,7 +204,7 @@ def resolve(
 
 
 def read_run_json(folder: Path) -> dict[str, Any]:
-    """Values of the run.json in a folder, by the names of `Settings`, and "axis"; empty where there is none.
+    """Values of the run.json in a folder, by the names of `Settings`, "axis" and "trial_file"; empty without one.
 
     Raises
     ------
@@ -218,6 +222,8 @@ def read_run_json(folder: Path) -> dict[str, Any]:
     system, trial = _section(description, "system", path), _section(description, "trial", path)
     described = {
         "axis": description.get("axis"),
+        "trials": _trials_beside(path, trial.get("file")),
+        "trial_file": trial.get("file"),
         "mapping": system.get("names"),
         "x0": trial.get("x0"),
         "task_steps": trial.get("steps"),
@@ -225,6 +231,15 @@ def read_run_json(folder: Path) -> dict[str, Any]:
         **{name: trial.get(name) for name in ("delay", "threshold")},
     }
     return _typed({name: value for name, value in described.items() if value is not None}, path)
+
+
+def _trials_beside(path: Path, name: Any) -> Trials | None:
+    """The trials in the file that run.json names, which lies beside it; None where it names none."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or Path(name).name != name:
+        raise CheckpointError(f"{path}: trial.file: expected the name of a file beside it, got {_short(name)}")
+    return Trials.load(path.parent / name)
 
 
 def read_json(path: Path) -> Any:
@@ -325,8 +340,8 @@ def _typed(described: dict[str, Any], path: Path) -> dict[str, Any]:
     """The same values, each of the type its field has."""
     if described.get("axis", "step") not in ("step", "epoch"):
         raise CheckpointError(f"{path}: axis: expected 'step' or 'epoch', got {_short(described['axis'])}")
-    kinds: dict[str, Any] = {"mapping": dict, "transpose": bool, "task_steps": int}
-    kinds |= dict.fromkeys(("axis", "form", "time", "kind", "activation", "layer"), str)
+    kinds: dict[str, Any] = {"mapping": dict, "transpose": bool, "task_steps": int, "trials": Trials}
+    kinds |= dict.fromkeys(("axis", "trial_file", "form", "time", "kind", "activation", "layer"), str)
     kinds |= dict.fromkeys(("scale", "leak", "delay", "threshold"), (int, float))
     kinds |= dict.fromkeys(("x0", "inputs"), (int, float, list))
     for name, value in described.items():

@@ -75,6 +75,51 @@ def _system(network: Network, leak: float) -> dict[str, Any]:
             return {"kind": "recurrent", **common, "names": names, "transpose": True, "equation": equation, **_INPUTS}
 
 
+TRIALS = "trials.npz"
+"""The file beside `run.json` with trials of the task, where they have inputs over time."""
+_BATCHES = 4
+
+
+def trial_arrays(network: Network, task: Any) -> dict[str, np.ndarray] | None:
+    """What `trials.npz` holds: the trials of the first `_BATCHES` updates; None for a task without inputs.
+
+    Returns
+    -------
+    dict of str to ndarray, or None
+        `initial` (trials, units), `inputs` (trials, steps, 1), `targets` (trials, steps, 1), `mask` (trials, steps),
+        `periods` (P, 2) and `period_names` (P,).
+
+    Examples
+    --------
+    >>> from dynaghost.training.cue_networks import initial_cue_low_rank
+    >>> from dynaghost.training.cues import MatchToSample
+    >>> arrays = trial_arrays(initial_cue_low_rank(units=5, seed=0), MatchToSample())
+    >>> arrays["initial"].shape, arrays["inputs"].shape, arrays["period_names"].tolist()
+    ((16, 5), (16, 24, 1), ['cue 1', 'delay', 'cue 2', 'response'])
+    """
+    if isinstance(task, DelayedActivation):
+        return None
+    initial = task.states(network.units, first=0, updates=_BATCHES).reshape(-1, network.units)
+    of_batch = {"inputs": task.inputs, "targets": task.targets[..., None], "mask": task.mask}
+    periods = _named_periods(task)
+    return {
+        "initial": initial,
+        **{name: np.concatenate([array] * _BATCHES) for name, array in of_batch.items()},
+        "periods": np.array(list(periods.values())),
+        "period_names": np.array(list(periods)),
+    }
+
+
+def _named_periods(task: Any) -> dict[str, tuple[int, int]]:
+    """Start and stop of each cue, the delay and the response."""
+    cues, several = {}, len(task.cue_starts) > 1
+    for k, start in enumerate(task.cue_starts):
+        cues[f"cue {k + 1}" if several else "cue"] = (start, start + task.cue_steps)
+    delay = task.cue_starts[0] + task.cue_steps
+    rest = {"delay": (delay, delay + task.delay_steps), "response": (task.response_start, task.steps)}
+    return dict(sorted((cues | rest).items(), key=lambda item: item[1]))
+
+
 # u of the equation is constant in each period of the trial.
 _INPUTS = {"input_weights": "W_in.weight"}
 
@@ -85,7 +130,8 @@ def _trial(network: Network, task: Any) -> dict[str, Any]:
         return {**told, "threshold": task.threshold} if isinstance(network, RankOneNetwork) else told
     state = "tanh(spread*N(0,1)) of each unit, anew in each trial and epoch"
     told = {"delay": task.delay, "steps": task.steps, "trials": task.trials, **dataclasses.asdict(task)}
-    return {**told, "initial_state": state, "periods": _periods(task), "targets": _by_kind(task, task.targets[:, -1])}
+    shown = {"periods": _periods(task), "targets": _by_kind(task, task.targets[:, -1])}
+    return {**told, "initial_state": state, **shown, "file": TRIALS}
 
 
 def _periods(task: Any) -> list[dict[str, Any]]:

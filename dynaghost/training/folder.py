@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from io import BufferedWriter
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,12 @@ def claim(folder: Path, run: dict[str, Any]) -> bool:
         raise DynaghostError(f"out must be empty or hold this run, but {folder} has {taken[0]} and no run.json")
     _replace(description, lambda file: file.write((json.dumps(run, indent=1) + "\n").encode()))
     return False
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name to an .npz file, unless it is there."""
+    if not path.exists():
+        _replace(path, lambda file: np.savez(file, **dict[str, Any](arrays)))
 
 
 def begin_metrics(folder: Path, *, before: int) -> None:

@@ -11,7 +11,7 @@ from dynaghost.errors import DynaghostError
 from dynaghost.training import folder as files
 from dynaghost.training.any_network import Network
 from dynaghost.training.descent import Descent, check_schedulable, descend, descend_schedule, measure
-from dynaghost.training.description import description, task_name
+from dynaghost.training.description import TRIALS, description, task_name, trial_arrays
 from dynaghost.training.epochs import chosen_epochs, epochs_text, parse_epochs
 from dynaghost.training.initial import initial_network
 from dynaghost.training.networks import RankOneNetwork, round_anew
@@ -173,7 +173,10 @@ def _run(plan: _Plan, network: Any, run: dict[str, Any], progress: Callable[[int
     plan.descend(network, 0, 0)
     if plan.schedule is not None:
         check_schedulable(network)
-    if files.claim(plan.folder, run) and _finished(plan):
+    begun = files.claim(plan.folder, run)
+    if (arrays := trial_arrays(network, plan.task)) is not None:
+        files.write_arrays(plan.folder / TRIALS, arrays)
+    if begun and _finished(plan):
         return
     epoch, network = _start(plan, network)
     files.begin_metrics(plan.folder, before=epoch)
