@@ -12,6 +12,8 @@ from dynaghost.systems.low_rank import RankOneCircuit
 
 # Below so many roundings of the terms of f, |f| is too small for the evaluated f to have the pair's roots.
 _NOISE = 256 * 2.0**-53
+# Cosine of the angle within which an eigenvector is along the pair.
+_SAME_DIRECTION = 0.9
 # Newton starts over so many octaves of the ghost's width, straight above it and to both sides.
 _FAN = np.array([complex(side * y, y) for y in (1.0, 0.5, 0.25, 0.125) for side in (0.0, -0.5, 0.5)])
 
@@ -126,7 +128,7 @@ def _size(circuit: RankOneCircuit, x: float) -> float:
 
 
 def pair_beside(system: System, x: Array, direction: Array, width: float) -> tuple[Array, complex] | None:
-    """`pair_near` in n dimensions: z with direction·Im z > 0, and the eigenvalue of J(z) nearest 0.
+    """`pair_near` in n dimensions: z with direction·Im z > 0, and the eigenvalue of J(z) in the direction of Im z.
 
     Newton starts over a fan in the plane of the ghost's direction and its imaginary multiple.
 
@@ -164,7 +166,7 @@ def pair_beside(system: System, x: Array, direction: Array, width: float) -> tup
         flat = height <= min(1e-6 * (1 + float(np.linalg.norm(z))), 0.01 * width)
         if flat or np.linalg.norm(z.real - x) > height:
             continue
-        eigenvalue = _nearest_zero(system.jacobian(z), direction)
+        eigenvalue = eigenvalue_along(system.jacobian(z), z.imag)
         duration = 0.0 if eigenvalue == 0 else passage_time(eigenvalue, Time.FLOW, None)
         if duration > 0 and (best is None or duration > best[0]):
             best = duration, z, eigenvalue
@@ -189,18 +191,45 @@ def _newton_from(system: System, z: Array, reach: float) -> Array | None:
     return None
 
 
-def _nearest_zero(J: Array, v: Array) -> complex:
-    """The eigenvalue of J nearest 0, by inverse iteration from v where that settles, else among all of them."""
+def eigenvalue_along(J: Array, y: Array) -> complex:
+    """The eigenvalue of J(z) in whose direction y = Im z lies, along which z and its conjugate part.
+
+    Near the axis it is the one nearest 0. Farther away another one, of a unit that merely contracts, may be nearer.
+
+    Parameters
+    ----------
+    J : ndarray (dim, dim) of complex
+    y : ndarray (dim,)
+        Not zero.
+
+    Examples
+    --------
+    >>> eigenvalue_along(np.diag([1 + 2j, -0.5]), np.array([1.0, 0.1]))
+    (1+2j)
+    """
+    y = y / np.linalg.norm(y)
+    found = _nearest_zero(J, y)
+    if found is not None and abs(np.vdot(found[1], y)) >= _SAME_DIRECTION:
+        return found[0]
+    values, vectors = np.linalg.eig(J)
+    try:
+        shares = np.abs(np.linalg.solve(vectors, y.astype(complex)))
+    except np.linalg.LinAlgError:
+        shares = np.abs(vectors.conj().T @ y)
+    return complex(values[np.argmax(shares)])
+
+
+def _nearest_zero(J: Array, v: Array) -> tuple[complex, Array] | None:
+    """The eigenvalue of J nearest 0 and its vector, by inverse iteration from v; None where that does not settle."""
     try:
         inverse = np.linalg.inv(J)
     except np.linalg.LinAlgError:
-        return 0j
+        return 0j, v
     z, eigenvalue = v.astype(complex), complex(np.nan)
     for _ in range(200):
         new = inverse @ z
         before, eigenvalue = eigenvalue, complex(np.vdot(new, z) / np.vdot(new, new))
         z = new / np.linalg.norm(new)
         if abs(eigenvalue - before) <= 1e-13 * abs(eigenvalue):
-            return eigenvalue
-    values = np.linalg.eigvals(J)
-    return complex(values[np.argmin(np.abs(values))])
+            return eigenvalue, z
+    return None

@@ -157,8 +157,8 @@ class Ghost:
     complex_point : ndarray (dim,) of complex, or None
         The complex fixed point z with Im z > 0 whose pair the ghost is, where Newton reaches it.
     passage_time : float
-        2π·|Im λ|/|λ|², the pair's share of the time from −∞ to ∞ (λ the eigenvalue of J(z) nearest 0), or the
-        quadratic estimate; in τ for a flow, in iterations for a map.
+        2π·|Im λ|/|λ|², the pair's share of the time from −∞ to ∞ (λ the eigenvalue of J(z) in the direction of
+        Im z, near the axis the one nearest 0), or the quadratic estimate; in τ for a flow, in iterations for a map.
     passage_from : PassageFrom
         Which of them.
     certificate : Certificate

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dynaghost.slowpoints.complexified import passage_time
+from dynaghost.slowpoints.complexified import eigenvalue_along, passage_time
 from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.branches import Branch, Labels, Relation, Segment
@@ -402,6 +402,5 @@ def _span(first: Stop, second: Stop) -> tuple[int, float, float]:
 
 
 def _faint(system: System, z: Array) -> bool:
-    values = np.linalg.eigvals(system.jacobian(z))
-    slowest = complex(values[np.argmin(np.abs(values))])
+    slowest = eigenvalue_along(system.jacobian(z), z.imag)
     return slowest == 0 or passage_time(slowest, system.time, system.leak) < _FAINT
