@@ -40,7 +40,7 @@ table[
 
 # %% [markdown]
 # `ghost_from` is the first epoch with a ghost, `more_from` the first one with more than one fixed point, `fall_end` the
-# epoch at which the loss is first below a tenth of its first value. An empty cell: it did not happen.
+# epoch at which the loss is first below a tenth of its first value. `NaN`: it did not happen.
 #
 # A ghost may come a little later than the fall: the complex pair slows the flow before the speed has a minimum of its
 # own (see the page on mathematics).
@@ -49,37 +49,35 @@ table[
 # never been a second fixed point?
 
 # %%
-assert (table["proved_epochs"] == 12_001).all(), "each epoch of each run is proved"
+assert (table["proved_epochs"] == 12_001).all(), (
+    "each epoch of each run is proved"
+)
 for rate, runs in table.groupby("learning_rate"):
     fell = runs[runs["fall_end"].notna()]
-    alone = (fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])).sum()
-    print(f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down")
+    alone = (
+        fell["more_from"].isna() | (fell["more_from"] > fell["fall_end"])
+    ).sum()
+    print(
+        f"rate {rate}: the loss of {len(fell)} of {len(runs)} fell, of {alone} with one fixed point all the way down"
+    )
     print(f"           stuck at the end: {int(runs['stuck'].sum())}")
 
 # %%
-figure, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
-for name, colour, marker in (
-    ("ghost_from", "#009E73", "D"),
-    ("more_from", "#0072B2", "o"),
-    ("fall_end", "black", "v"),
-):
-    at = table["learning_rate"] * np.exp(0.12 * (table["seed"] - 1))
-    label = {
-        "ghost_from": "first ghost",
-        "more_from": "second fixed point",
-        "fall_end": "loss has fallen",
-    }[name]
-    ax.plot(
-        at,
-        table[name],
-        marker,
-        color=colour,
-        label=label,
-        markersize=5,
-        markerfacecolor="none",
-    )
-ax.set(xscale="log", xlabel="learning rate (seeds side by side)", ylabel="epoch")
-_ = ax.legend()
+figure, ax = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
+rows = np.arange(len(table))
+looks = {
+    "fall_end": ("v", "black", "the loss has fallen"),
+    "ghost_from": ("D", "#009E73", "first ghost"),
+    "more_from": ("o", "#0072B2", "second fixed point"),
+}
+for shift, (name, (marker, colour, label)) in enumerate(looks.items()):
+    places = rows + 0.2 * (shift - 1)
+    ax.plot(table[name], places, marker, color=colour, label=label)
+names = [f"rate {row.learning_rate:g}, seed {row.seed}" for row in found.rows]
+ax.set_yticks(rows, names)
+ax.set(xlabel="epoch", xlim=(0, 12_000))
+ax.grid(axis="x", alpha=0.3)
+_ = ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %% [markdown]
 # ## Interrupted? Call it again
@@ -157,7 +155,9 @@ alone = sweep(
     epochs=300,
 )
 assert together == alone
-print(f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call")
+print(
+    f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call"
+)
 
 # %% [markdown]
 # ## From a row back to a run

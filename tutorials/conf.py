@@ -12,7 +12,12 @@ author = "the dynaghost authors"
 copyright = author
 version = release = dynaghost.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "sphinx_parts"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "myst_nb",
+    "sphinx_parts",
+]
 exclude_patterns = ["conf.py", "conftest.py", "sphinx_parts.py"]
 # Of what a page loads, nothing comes from a network: formulas are written as MathML (sphinx_parts.py).
 html_theme = "furo"
@@ -29,7 +34,9 @@ myst_heading_anchors = 3
 # The tutorials are percent scripts: `python tutorials/toy_model.py` runs the same cells.
 nb_custom_formats = {".py": "sphinx_parts.read_script"}
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(Path(__file__).parents[1] / "build" / "docs-cache")
+nb_execution_cache_path = str(
+    Path(__file__).parents[1] / "build" / "docs-cache"
+)
 nb_execution_timeout = 600
 nb_execution_show_tb = True
 nb_execution_raise_on_error = True

@@ -21,7 +21,13 @@ import numpy as np
 
 import dynaghost as dg
 
-DATA = Path(dg.__file__).parents[1] / "data"
+# The recorded runs are in the repository's folder data/.
+PLACES = [Path.cwd(), *Path.cwd().parents, Path(dg.__file__).parents[1]]
+DATA = next(
+    place / "data"
+    for place in PLACES
+    if (place / "data" / "fig3b_stuck").exists()
+)
 ghost = dg.analyze(dg.load_run(DATA / "fig3a_ghost"))
 stuck = dg.analyze(dg.load_run(DATA / "fig3b_stuck"))
 
@@ -105,7 +111,9 @@ event_graph.figure
 
 # %%
 generator = np.random.default_rng(3)
-network = dg.LeakyRNN(2.2 * generator.normal(size=(8, 8)) / np.sqrt(8), np.zeros(8), leak=0.3)
+network = dg.LeakyRNN(
+    2.2 * generator.normal(size=(8, 8)) / np.sqrt(8), np.zeros(8), leak=0.3
+)
 points = dg.find_slow_points(network)
 path = [0.5 * generator.normal(size=(6, 8))]
 for _ in range(60):
@@ -123,11 +131,15 @@ eigenvalues.figure
 # Speed (dark is slow), stream lines, nullclines, slow points, and paths of trials.
 
 # %%
-plane = dg.LeakyRNN([[1.4, -1.0], [1.0, 1.4]], [0.4, -0.1], time="flow", leak=0.2)
+plane = dg.LeakyRNN(
+    [[1.4, -1.0], [1.0, 1.4]], [0.4, -0.1], time="flow", leak=0.2
+)
 trial = [np.array([0.1, 0.1])]
 for _ in range(80):
     trial.append(plane.step(trial[-1]))
-phase_portrait = dg.plot.phase_portrait(plane, dg.find_slow_points(plane), paths=[np.array(trial)])
+phase_portrait = dg.plot.phase_portrait(
+    plane, dg.find_slow_points(plane), paths=[np.array(trial)]
+)
 phase_portrait.figure
 
 # %% [markdown]

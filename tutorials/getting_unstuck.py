@@ -25,7 +25,13 @@ from dynaghost.training.networks import RankOneNetwork
 from dynaghost.training.outputs import outputs
 from dynaghost.training.task import DelayedActivation
 
-DATA = Path(dg.__file__).parents[1] / "data"
+# The recorded runs are in the repository's folder data/.
+PLACES = [Path.cwd(), *Path.cwd().parents, Path(dg.__file__).parents[1]]
+DATA = next(
+    place / "data"
+    for place in PLACES
+    if (place / "data" / "fig3b_stuck").exists()
+)
 weights = np.load(DATA / "fig3b_stuck" / "epoch_6000.npz")
 stuck = RankOneNetwork(*(weights[name].astype(float) for name in "mnb"))
 sure = DelayedActivation(confidence=10.0)
@@ -69,7 +75,9 @@ for confidence in confidences:
     largest.append(tried.gradient_norm.max())
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.loglog(confidences, np.maximum(largest, 1e-30), "o-", color="#009E73")
-ax.axhline(1e-10, color="0.5", linestyle="--", label="nothing is learned below")
+ax.axhline(
+    1e-10, color="0.5", linestyle="--", label="nothing is learned below"
+)
 ax.set(xlabel="confidence c", ylabel="largest gradient norm")
 _ = ax.legend()
 assert largest[0] < 1e-10
@@ -81,7 +89,9 @@ assert largest[confidences.tolist().index(1.0)] > 1e-3
 # %%
 unsure = replace(sure, confidence=1.0)
 relearning = descend(stuck, unsure, learning_rate=0.02, updates=20_000)
-restored = descend(relearning.network, sure, learning_rate=0.002, updates=20_000)
+restored = descend(
+    relearning.network, sure, learning_rate=0.002, updates=20_000
+)
 before = descend(stuck, sure, learning_rate=0.02, updates=2_000)
 loss_now = measure(restored.network, sure)[0]
 print(f"loss at c = 10: {loss:.3f} when stuck, {loss_now:.5f} after")
@@ -115,9 +125,13 @@ after = dg.find_slow_points(
         leak=sure.leak,
     )
 )
-print(f"fixed points: {len(after.fixed_points)}, ghosts: {len(after.ghosts)}, complete: {after.complete}")
+print(
+    f"fixed points: {len(after.fixed_points)}, ghosts: {len(after.ghosts)}, complete: {after.complete}"
+)
 for ghost in after.ghosts:
-    print(f"ghost with passage time {ghost.passage_time:.1f} τ, for a delay of {sure.delay:g} τ")
+    print(
+        f"ghost with passage time {ghost.passage_time:.1f} τ, for a delay of {sure.delay:g} τ"
+    )
 assert len(after.fixed_points) < len(points.fixed_points)
 
 # %% [markdown]
@@ -128,10 +142,14 @@ assert len(after.fixed_points) < len(points.fixed_points)
 
 # %%
 RANKS = (1, 10, 30)
-grid = Grid(seeds=range(3), learning_rates=[0.022], ranks=RANKS, confidences=[1.0])
+grid = Grid(
+    seeds=range(3), learning_rates=[0.022], ranks=RANKS, confidences=[1.0]
+)
 with tempfile.TemporaryDirectory() as out:
     found = sweep(grid, out=out, epochs=4_000, readout="trained")
-table = found.to_dataframe()[["rank", "seed", "fall_end", "final_loss", "stuck"]]
+table = found.to_dataframe()[
+    ["rank", "seed", "fall_end", "final_loss", "stuck"]
+]
 table
 
 # %% [markdown]
@@ -139,7 +157,9 @@ table
 # learns sooner.
 
 # %%
-sooner = [float(table[table["rank"] == rank]["fall_end"].median()) for rank in RANKS]
+sooner = [
+    float(table[table["rank"] == rank]["fall_end"].median()) for rank in RANKS
+]
 print("median epoch:", dict(zip(RANKS, sooner, strict=True)))
 assert sooner[0] > sooner[1] > sooner[2]
 
@@ -148,7 +168,9 @@ assert sooner[0] > sooner[1] > sooner[2]
 # epochs each, at the middle one of three rates.
 
 # %%
-columns = np.genfromtxt(DATA / "figure_s2" / "by_rank.csv", delimiter=",", names=True)
+columns = np.genfromtxt(
+    DATA / "figure_s2" / "by_rank.csv", delimiter=",", names=True
+)
 rows = columns[(columns["rate"] == 0.022) & (columns["runs"] == 10)]
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ax.bar(

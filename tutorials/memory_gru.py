@@ -77,9 +77,13 @@ assert losses[-1][1] < 0.05 * losses[0][1]
 system = dg.as_system(model.gru, inputs=[0.0])
 points = dg.find_slow_points(system)
 for point in points.fixed_points:
-    print(f"{point.stability}: {point.certificate}, |multiplier| up to {np.abs(point.multipliers).max():.3f}")
+    print(
+        f"{point.stability}: {point.certificate}, |multiplier| up to {np.abs(point.multipliers).max():.3f}"
+    )
 print(f"complete: {points.complete}")
-assert all(point.certificate == "exists_unique" for point in points.fixed_points)
+assert all(
+    point.certificate == "exists_unique" for point in points.fixed_points
+)
 
 # %% [markdown]
 # Each fixed point is proved: it exists and is alone within its radius. Whether the *list* is proved, `complete` says.
@@ -101,13 +105,22 @@ task = dg.Trials.of(
 )
 run = dg.load_run(folder, layer="gru", trials=task, period="memory")
 result = dg.analyze(run)
-counts = [(len(found.fixed_points), len(found.ghosts)) for found in result.points]
+counts = [
+    (len(found.fixed_points), len(found.ghosts)) for found in result.points
+]
 for step, (fixed_points, ghosts) in zip(result.steps, counts, strict=True):
     print(f"step {step}: fixed points {fixed_points}, ghosts {ghosts}")
-complete = {step: found.complete for step, found in zip(result.steps, result.points, strict=True)}
-print(f"proved complete at {sum(complete.values())} of {len(complete)} checkpoints")
+complete = {
+    step: found.complete
+    for step, found in zip(result.steps, result.points, strict=True)
+}
+print(
+    f"proved complete at {sum(complete.values())} of {len(complete)} checkpoints"
+)
 for found in result.points:
-    assert found.complete or (found.coverage.agree and found.coverage.unseen == 0)
+    assert found.complete or (
+        found.coverage.agree and found.coverage.unseen == 0
+    )
 
 # %%
 axes = dg.plot.branches(result)
@@ -121,7 +134,9 @@ axes[0].figure
 
 # %%
 for verdict in result.verdicts:
-    print(f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})")
+    print(
+        f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})"
+    )
 first = result.verdicts[0]
 assert first.verdict == "bifurcation"
 low, high = first.evidence["window"]
@@ -154,7 +169,9 @@ picture.figure
 
 # %%
 (ghost,) = result.points[-1].ghosts
-print(f"passage time of the ghost: {ghost.passage_time:.0f} steps; the memory period has {STEPS - CUE}")
+print(
+    f"passage time of the ghost: {ghost.passage_time:.0f} steps; the memory period has {STEPS - CUE}"
+)
 assert STEPS < ghost.passage_time < 10 * STEPS
 state, outputs = states[:, -1], []
 weight, bias = (
@@ -192,7 +209,9 @@ picture = dg.plot.eigenvalues(result.points[step])
 picture.figure
 
 # %%
-assert sorted(bool(point.stable) for point in result.points[step].fixed_points) == [
+assert sorted(
+    bool(point.stable) for point in result.points[step].fixed_points
+) == [
     False,
     True,
     True,

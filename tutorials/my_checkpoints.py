@@ -14,7 +14,13 @@ import numpy as np
 
 import dynaghost as dg
 
-DATA = Path(dg.__file__).parents[1] / "data"
+# The recorded runs are in the repository's folder data/.
+PLACES = [Path.cwd(), *Path.cwd().parents, Path(dg.__file__).parents[1]]
+DATA = next(
+    place / "data"
+    for place in PLACES
+    if (place / "data" / "fig3b_stuck").exists()
+)
 folder = Path(tempfile.mkdtemp()) / "my_run"
 shutil.copytree(DATA / "fig3a_ghost", folder)
 names = sorted(path.name for path in folder.iterdir())
@@ -30,7 +36,9 @@ print(f"{len(names)} files:", ", ".join(names[:3]), "…", ", ".join(names[-2:])
 # %%
 run = dg.load_run(folder)
 print(run.order)
-print(f"leak {run.settings.leak}, trial from x0 = {run.settings.x0}, delay {run.settings.delay} τ")
+print(
+    f"leak {run.settings.leak}, trial from x0 = {run.settings.x0}, delay {run.settings.delay} τ"
+)
 assert len(run) == 117
 
 # %% [markdown]
@@ -51,7 +59,9 @@ assert len(run) == 117
 # %%
 result = dg.analyze(run)
 for verdict in result.verdicts:
-    print(f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})")
+    print(
+        f"loss {verdict.loss_before:.3f} → {verdict.loss_after:.4f}: {verdict.verdict} ({verdict.grade})"
+    )
 
 # %% [markdown]
 # Each abrupt drop of the loss gets a **verdict**:
@@ -81,8 +91,12 @@ axes[0].figure
 # %%
 evidence = first.evidence
 print(f"between epochs {evidence['window'][0]} and {evidence['window'][1]}:")
-print(f"  fixed points {evidence['fixed_points']}, ghosts {evidence['ghosts']}")
-print(f"  escape time {evidence['escape_time'][1]:.2f} τ, delay {evidence['delay']:g} τ")
+print(
+    f"  fixed points {evidence['fixed_points']}, ghosts {evidence['ghosts']}"
+)
+print(
+    f"  escape time {evidence['escape_time'][1]:.2f} τ, delay {evidence['delay']:g} τ"
+)
 assert evidence["fixed_points"] == [1, 1]
 assert evidence["ghosts"] == [0, 1]
 assert abs(evidence["escape_time"][1] - evidence["delay"]) < 0.3
@@ -108,7 +122,11 @@ axes[0].figure
 
 # %%
 kinds = [event.kind for event in stuck.events]
-assert kinds.index("saddle_node") < kinds.index("capture") < kinds.index("no_learning_zone")
+assert (
+    kinds.index("saddle_node")
+    < kinds.index("capture")
+    < kinds.index("no_learning_zone")
+)
 assert [len(stuck.points[i].fixed_points) for i in (0, -1)] == [1, 3]
 graph = dg.plot.event_graph(stuck)
 graph.figure
@@ -137,7 +155,10 @@ table[table["kind"] == "ghost"].head()
 
 # %%
 generator = np.random.default_rng(0)
-mine = [{"epoch": epoch, "connectivity": generator.normal(size=(5, 5))} for epoch in (0, 10)]
+mine = [
+    {"epoch": epoch, "connectivity": generator.normal(size=(5, 5))}
+    for epoch in (0, 10)
+]
 try:
     dg.analyze(mine)
 except dg.CheckpointError as error:
@@ -150,7 +171,9 @@ assert "connectivity" in refused
 # line these are `--map W=connectivity` and `--transpose`, and `dynaghost inspect FILE` shows what one file holds.
 
 # %%
-understood = dg.analyze(dg.load_run(mine, mapping={"W": "connectivity"}, leak=0.1))
+understood = dg.analyze(
+    dg.load_run(mine, mapping={"W": "connectivity"}, leak=0.1)
+)
 assert understood.description.units == 5
 print(understood.description.equation)
 shutil.rmtree(folder.parent)

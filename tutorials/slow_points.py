@@ -28,9 +28,13 @@ def circuit(b):
     return dg.RankOneRNN([1.5], [1.0], [b], leak=0.5).latent()
 
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 2, figsize=(9, 3.8), layout="constrained", sharey=True
+)
 for ax, b in zip(axes, (0.1, 0.3), strict=True):
-    dg.plot.flow(circuit(b), dg.find_slow_points(circuit(b)), window=(-1.6, 1.6), ax=ax)
+    dg.plot.flow(
+        circuit(b), dg.find_slow_points(circuit(b)), window=(-1.6, 1.6), ax=ax
+    )
     ax.set_title(f"b = {b}", loc="right")
 
 # %% [markdown]
@@ -72,7 +76,9 @@ def usual_finder(system, start):
 
 for distance in (-1e-8, +1e-8):
     place, q = usual_finder(circuit(fold + distance), -0.9)
-    print(f"b = fold {distance:+.0e}: stops at κ = {place:.6f} with q = {q:.1e}")
+    print(
+        f"b = fold {distance:+.0e}: stops at κ = {place:.6f} with q = {q:.1e}"
+    )
     assert q < TOLERANCE
 
 # %% [markdown]
@@ -102,7 +108,9 @@ assert (len(above.fixed_points), len(above.ghosts), above.complete) == (
     True,
 )
 ghost = above.ghosts[0]
-print(f"ghost at κ = {ghost.x[0]:.6f}, speed {ghost.speed:.3e}: no fixed point within {ghost.radius:.1e} of it")
+print(
+    f"ghost at κ = {ghost.x[0]:.6f}, speed {ghost.speed:.3e}: no fixed point within {ghost.radius:.1e} of it"
+)
 
 # %% [markdown]
 # Two things are proved here, and each has a name.
@@ -113,7 +121,9 @@ print(f"ghost at κ = {ghost.x[0]:.6f}, speed {ghost.speed:.3e}: no fixed point 
 # - **complete**: the listed fixed points are all there are. In one dimension this holds on the whole line.
 
 # %%
-assert [point.certificate.value for point in below.fixed_points] == ["exists_unique"] * 3
+assert [point.certificate.value for point in below.fixed_points] == [
+    "exists_unique"
+] * 3
 assert ghost.certificate == "root_free"
 for distance in 10.0 ** np.arange(-2, -13, -2):
     assert len(dg.find_slow_points(circuit(fold - distance)).fixed_points) == 3
@@ -129,8 +139,14 @@ for distance in 10.0 ** np.arange(-2, -13, -2):
 
 # %%
 distances = np.logspace(-1.5, -6, 10)
-ghosts = [dg.find_slow_points(circuit(fold + distance)).ghosts[0] for distance in distances]
-speed, passage = (np.array([getattr(g, name) for g in ghosts]) for name in ("speed", "passage_time"))
+ghosts = [
+    dg.find_slow_points(circuit(fold + distance)).ghosts[0]
+    for distance in distances
+]
+speed, passage = (
+    np.array([getattr(g, name) for g in ghosts])
+    for name in ("speed", "passage_time")
+)
 
 
 def dwell(b, width=0.4, dt=0.01):
@@ -146,7 +162,9 @@ def dwell(b, width=0.4, dt=0.01):
 
 simulated = np.array([dwell(fold + distance) for distance in distances[:7]])
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-ax.loglog(speed, passage, "D-", color="#009E73", label="passage time of the ghost")
+ax.loglog(
+    speed, passage, "D-", color="#009E73", label="passage time of the ghost"
+)
 ax.loglog(
     speed[:7],
     simulated,
@@ -159,7 +177,9 @@ _ = ax.legend()
 slope = np.polyfit(np.log(speed[4:]), np.log(passage[4:]), 1)[0]
 assert abs(slope + 0.5) < 0.005
 missing = passage[:7] - simulated
-print(f"slope {slope:.4f}; the window misses {missing.min():.1f} to {missing.max():.1f} τ")
+print(
+    f"slope {slope:.4f}; the window misses {missing.min():.1f} to {missing.max():.1f} τ"
+)
 assert np.all((missing[3:] > 4) & (missing[3:] < 7))
 
 # %% [markdown]

@@ -28,8 +28,15 @@ def setup(app: Any) -> dict[str, bool]:
 def read_script(text: str) -> Any:
     """A percent script as a notebook of Python."""
     notebook = jupytext.reads(text, fmt="py:percent")
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    notebook.metadata["language_info"] = {
+        "name": "python",
+        "pygments_lexer": "ipython3",
+    }
     return notebook
 
 
@@ -39,17 +46,26 @@ def _inline(self: Any, node: nodes.math) -> None:
 
 
 def _block(self: Any, node: nodes.math_block) -> None:
-    self.body.append(f'<div class="math">{convert(node.astext(), display="block")}</div>')
+    self.body.append(
+        f'<div class="math">{convert(node.astext(), display="block")}</div>'
+    )
     raise nodes.SkipNode
 
 
-def _plain(app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]) -> None:
+def _plain(
+    app: Any, what: str, name: str, found: Any, options: Any, lines: list[str]
+) -> None:
     """Escape what reStructuredText would read as markup, outside code."""
     for i, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...", ":", "..")):
             # Odd parts stand between backticks: code, where nothing is to be escaped.
             parts = re.split(r"(`[^`]*`)", line)
-            lines[i] = "".join(p if p.startswith("`") else re.sub(r"(?<!\*)\*(?!\*)|\|", r"\\\g<0>", p) for p in parts)
+            lines[i] = "".join(
+                p
+                if p.startswith("`")
+                else re.sub(r"(?<!\*)\*(?!\*)|\|", r"\\\g<0>", p)
+                for p in parts
+            )
 
 
 class SchemaTables(Directive):
@@ -69,33 +85,65 @@ class RemainingNames(Directive):
 
     def run(self) -> list[nodes.Node]:
         page = Path(self.state.document["source"]).read_text(encoding="utf-8")
-        listed = set(re.findall(r"auto\w+:: (?:\w+\.)*(\w+)", page)) | {"plot", "__version__"}
+        listed = set(re.findall(r"auto\w+:: (?:\w+\.)*(\w+)", page)) | {
+            "plot",
+            "__version__",
+        }
         text = []
         for name in [name for name in dynaghost.__all__ if name not in listed]:
-            kind = "autoclass" if isinstance(getattr(dynaghost, name), type) else "autofunction"
+            kind = (
+                "autoclass"
+                if isinstance(getattr(dynaghost, name), type)
+                else "autofunction"
+            )
             text += [f".. {kind}:: dynaghost.{name}", ""]
         return _parsed(self, text, "dynaghost/__init__.py")
 
 
-def _parsed(directive: Directive, text: list[str], source: str) -> list[nodes.Node]:
+def _parsed(
+    directive: Directive, text: list[str], source: str
+) -> list[nodes.Node]:
     holder = nodes.section()
     holder.document = directive.state.document
     nested_parse_with_titles(directive.state, StringList(text, source), holder)
     return holder.children
 
 
-def _table(title: str, part: dict[str, Any], document: dict[str, Any]) -> list[str]:
-    lines = [f".. list-table:: ``{title}``: {part.get('description', '')}".rstrip(": "), "   :header-rows: 1"]
-    lines += ["   :widths: 22 28 50", "", "   * - field", "     - value", "     - meaning"]
+def _table(
+    title: str, part: dict[str, Any], document: dict[str, Any]
+) -> list[str]:
+    lines = [
+        f".. list-table:: ``{title}``: {part.get('description', '')}".rstrip(
+            ": "
+        ),
+        "   :header-rows: 1",
+    ]
+    lines += [
+        "   :widths: 22 28 50",
+        "",
+        "   * - field",
+        "     - value",
+        "     - meaning",
+    ]
     for name, field in part["properties"].items():
-        lines += [f"   * - ``{name}``", f"     - {_kind(field)}", f"     - {_meaning(field, document)}"]
+        lines += [
+            f"   * - ``{name}``",
+            f"     - {_kind(field)}",
+            f"     - {_meaning(field, document)}",
+        ]
     return [*lines, ""]
 
 
 def _meaning(field: dict[str, Any], document: dict[str, Any]) -> str:
     """What the field or, if it says nothing, what the object it holds says of itself."""
-    held = [one["$ref"].rpartition("/")[2] for one in [field, *field.get("anyOf", [])] if "$ref" in one]
-    text = field.get("description") or " ".join(document["$defs"][name].get("description", "") for name in held)
+    held = [
+        one["$ref"].rpartition("/")[2]
+        for one in [field, *field.get("anyOf", [])]
+        if "$ref" in one
+    ]
+    text = field.get("description") or " ".join(
+        document["$defs"][name].get("description", "") for name in held
+    )
     return text.replace("|", "\\|").replace("*", "\\*") or "—"
 
 

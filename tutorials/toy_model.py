@@ -27,7 +27,9 @@ import dynaghost as dg
 from dynaghost.systems.toy import critical_rate, optimal_r
 from dynaghost.training.toy import analytic_landscape, descend_toy, landscape
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained", sharey=True)
+figure, axes = plt.subplots(
+    1, 2, figsize=(9, 3.6), layout="constrained", sharey=True
+)
 for ax, r in zip(axes, (0.05, -0.25), strict=True):
     system = dg.SaddleNode(r)
     dg.plot.flow(system, dg.find_slow_points(system), window=(-1, 1), ax=ax)
@@ -51,14 +53,18 @@ points
 # time**. A start at x = 0 needs half of it, the **escape time** $t^* = \pi/(2\sqrt r)$ (the paper's eq. 7).
 
 # %%
-assert math.isclose(ghost.passage_time, math.pi / math.sqrt(0.05), rel_tol=1e-12)
+assert math.isclose(
+    ghost.passage_time, math.pi / math.sqrt(0.05), rel_tol=1e-12
+)
 assert math.isclose(dg.SaddleNode(0.05).escape_time, ghost.passage_time / 2)
 x, dt, steps = 0.0, 1e-3, 0
 while x < 1e3:
     x, steps = x + dt * (x * x + 0.05), steps + 1
 simulated = steps * dt
 assert abs(simulated - dg.SaddleNode(0.05).escape_time) < 0.01
-print(f"escape time: {dg.SaddleNode(0.05).escape_time:.3f}, simulated: {simulated:.3f}")
+print(
+    f"escape time: {dg.SaddleNode(0.05).escape_time:.3f}, simulated: {simulated:.3f}"
+)
 
 # %% [markdown]
 # ## A task: wait, then go
@@ -82,7 +88,9 @@ assert dg.SaddleNode(best / 4 * 0.99).loss(T) == T
 
 r = np.linspace(-2, 8, 400) * best
 figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
-ax.plot(r / best, analytic_landscape(r, T), color="black", label="sharp output")
+ax.plot(
+    r / best, analytic_landscape(r, T), color="black", label="sharp output"
+)
 for confidence, dash in ((10.0, "--"), (0.1, ":")):
     ax.plot(
         r / best,
@@ -90,7 +98,9 @@ for confidence, dash in ((10.0, "--"), (0.1, ":")):
         dash,
         label=f"confidence {confidence:g}",
     )
-ax.axvspan(-2, 0.25, color="0.92", label="no-learning zone of the sharp output")
+ax.axvspan(
+    -2, 0.25, color="0.92", label="no-learning zone of the sharp output"
+)
 ax.set(xlabel="r / r*", ylabel="loss / T", xlim=(-2, 8))
 _ = ax.legend()
 
@@ -109,7 +119,9 @@ slope = (
     dg.SaddleNode(best * (1 + 1e-9)).loss_gradient(T),
     dg.SaddleNode(best * (1 - 1e-9)).loss_gradient(T),
 )
-assert np.allclose(slope, [2 * T**3 / math.pi**2, -2 * T**3 / math.pi**2], rtol=1e-6)  # eq. 14
+assert np.allclose(
+    slope, [2 * T**3 / math.pi**2, -2 * T**3 / math.pi**2], rtol=1e-6
+)  # eq. 14
 assert dg.SaddleNode(best / 5).loss_gradient(T) == 0.0
 
 # %% [markdown]
@@ -120,8 +132,12 @@ assert dg.SaddleNode(best / 5).loss_gradient(T) == 0.0
 # %%
 found = descend_toy(10 * best, [1e-10, 1e-9], T, 3000)
 small, large = found.r / best
-figure, axes = plt.subplots(2, 1, figsize=(7, 4.6), layout="constrained", sharex=True)
-for name, r_over_best, loss in zip(("rate 1e-10", "rate 1e-9"), (small, large), found.loss, strict=True):
+figure, axes = plt.subplots(
+    2, 1, figsize=(7, 4.6), layout="constrained", sharex=True
+)
+for name, r_over_best, loss in zip(
+    ("rate 1e-10", "rate 1e-9"), (small, large), found.loss, strict=True
+):
     axes[0].plot(found.epochs, loss, label=name)
     axes[1].plot(found.epochs, r_over_best)
 axes[1].axhline(0, color="black", linewidth=0.8)
@@ -136,8 +152,14 @@ _ = axes[0].legend()
 # %%
 assert found.first_below[0] == 1538
 assert found.r[0].min() > 0
-assert all(not dg.find_slow_points(dg.SaddleNode(r)).fixed_points for r in found.r[0, ::300])
-speeds = [dg.find_slow_points(dg.SaddleNode(r)).ghosts[0].speed for r in found.r[0, ::300]]
+assert all(
+    not dg.find_slow_points(dg.SaddleNode(r)).fixed_points
+    for r in found.r[0, ::300]
+)
+speeds = [
+    dg.find_slow_points(dg.SaddleNode(r)).ghosts[0].speed
+    for r in found.r[0, ::300]
+]
 assert np.all(np.diff(speeds[:5]) < 0)
 
 # %% [markdown]
@@ -148,7 +170,9 @@ assert np.all(np.diff(speeds[:5]) < 0)
 assert found.dead.tolist() == [False, True]
 assert math.isclose(critical_rate(T), 3 * math.pi**4 / (32 * T**5))
 below, above = critical_rate(T) * np.array([1 - 1e-6, 1 + 1e-6])
-assert descend_toy(best * (1 + 1e-12), [below, above], T, 100).dead.tolist() == [
+assert descend_toy(
+    best * (1 + 1e-12), [below, above], T, 100
+).dead.tolist() == [
     False,
     True,
 ]

@@ -22,7 +22,13 @@ import torch
 
 import dynaghost as dg
 
-DATA = Path(dg.__file__).parents[1] / "data"
+# The recorded runs are in the repository's folder data/.
+PLACES = [Path.cwd(), *Path.cwd().parents, Path(dg.__file__).parents[1]]
+DATA = next(
+    place / "data"
+    for place in PLACES
+    if (place / "data" / "fig3b_stuck").exists()
+)
 LEAK, STEPS, DELAY_STEPS, START, THRESHOLD, RATE = 0.5, 40, 20, -0.3, 1.0, 0.02
 
 
@@ -35,14 +41,20 @@ class RankOne(torch.nn.Module):
             setattr(
                 self,
                 name,
-                torch.nn.Parameter(torch.tensor(weights[name], dtype=torch.float64)),
+                torch.nn.Parameter(
+                    torch.tensor(weights[name], dtype=torch.float64)
+                ),
             )
 
     def forward(self, confidence):
         x, outputs = torch.full_like(self.m, START), []
         for _ in range(STEPS):
-            x = (1 - LEAK) * x + LEAK * torch.tanh(self.m * (self.n @ x) + self.b)
-            outputs.append(torch.sigmoid(confidence * (self.n @ x - THRESHOLD)))
+            x = (1 - LEAK) * x + LEAK * torch.tanh(
+                self.m * (self.n @ x) + self.b
+            )
+            outputs.append(
+                torch.sigmoid(confidence * (self.n @ x - THRESHOLD))
+            )
         return torch.stack(outputs)
 
 
@@ -74,15 +86,23 @@ known = {
     "delay": DELAY_STEPS * LEAK,
     "threshold": THRESHOLD,
 }
-monitor = dg.Monitor(model, folder, every=10, on_no_learning_zone=lower_the_confidence, **known)
+monitor = dg.Monitor(
+    model, folder, every=10, on_no_learning_zone=lower_the_confidence, **known
+)
 losses = []
 begun = time.monotonic()
 with warnings.catch_warnings(record=True) as told, monitor:
     warnings.simplefilter("always")
-    # Until it has learned again; at most a minute.
-    while (len(losses) < 200 or losses[-1] > 0.15) and time.monotonic() < begun + 60:
+    # Until it has learned again; at most two and a half minutes.
+    while (
+        len(losses) < 200 or losses[-1] > 0.15
+    ) and time.monotonic() < begun + 150:
         optimizer.zero_grad()
-        loss = LEAK * ((model(settings["confidence"]) - targets) ** 2).sum() / (DELAY_STEPS * LEAK)
+        loss = (
+            LEAK
+            * ((model(settings["confidence"]) - targets) ** 2).sum()
+            / (DELAY_STEPS * LEAK)
+        )
         loss.backward()
         optimizer.step()
         monitor.step(loss)
@@ -98,7 +118,9 @@ print(f"{len(losses)} updates")
 # %%
 print("\n".join(str(warning.message)[:77] + " …" for warning in told))
 (called_at, event), *_ = lowered
-print(f"the gradient is gone since update {event.before:g}; the function was called at update {called_at}")
+print(
+    f"the gradient is gone since update {event.before:g}; the function was called at update {called_at}"
+)
 figure, ax = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
 ax.semilogy(losses, color="black", linewidth=0.9)
 ax.axvspan(
@@ -121,7 +143,9 @@ assert losses[-1] < 0.15
 
 # %%
 result = dg.analyze(dg.load_run(folder))
-print(f"{len(result.steps)} checkpoints, the first ones at {result.steps[:12]}")
+print(
+    f"{len(result.steps)} checkpoints, the first ones at {result.steps[:12]}"
+)
 print([event.kind.value for event in result.events])
 axes = dg.plot.branches(result)
 axes[0].figure
