@@ -10,6 +10,7 @@ from problems import fold
 from scipy.optimize import root
 
 import dynaghost as dg
+from dynaghost.slowpoints.newton import End, descend
 from dynaghost.slowpoints.search import search
 from dynaghost.slowpoints.starts import random_starts
 
@@ -159,6 +160,30 @@ def test_stability_in_stated_units():
     assert (flow.stability, flow.unstable_directions, flow.multipliers) == ("stable focus", 0, None)
     np.testing.assert_allclose(flow.time_constants, 1 / (1 - 1.8 * np.cos(1.0)), rtol=1e-12)
     np.testing.assert_allclose(flow.frequencies, 1.8 * np.sin(1.0) / (2 * np.pi), rtol=1e-12)
+
+
+def forms(seed=3):
+    """A network in both forms and a latent circuit: the three shapes of the compiled descent's Hessian."""
+    rng = np.random.default_rng(seed)
+    m, n = 2 * rng.normal(size=(30, 3)), rng.normal(size=(3, 30)) / 5
+    return [
+        network(12, 1.6, seed),
+        network(12, 1.6, seed, form="current"),
+        dg.LowRankRNN(m, n, rng.normal(size=30)).latent(),
+    ]
+
+
+@pytest.mark.parametrize("system", forms())
+def test_descents_converge_quadratically_to_minima_of_the_kinetic_energy(system):
+    starts = np.random.default_rng(0).normal(size=(40, system.dim))
+    rough = descend(system, starts, limit=200)
+    minima = rough.x[(rough.ends == End.CONVERGED) & (system.speed(rough.x) > 1e-3)][:3]
+    assert len(minima)
+    for x in minima:
+        near = x + 1e-3 * np.random.default_rng(1).normal(size=system.dim)
+        again = descend(system, near[None], limit=5)
+        np.testing.assert_allclose(again.x[0], x, rtol=0, atol=1e-9)
+        assert system.kinetic_energy(again.x[0]) < system.kinetic_energy(near)
 
 
 @pytest.mark.parametrize("starts", [0, -1, [[1.0]], [[np.nan, 0.0]], np.zeros((0, 2)), "many", True])

@@ -26,6 +26,9 @@ from dynaghost.kernels.tanh_field import (
     workspace,
 )
 
+_LEAST_SHIFT = 1e-5  # of the largest element of the Hessian; larger ones make for short steps along valleys
+_NOISE = 1e-14  # more than the rounding of |f|², relative to it
+
 
 @njit(error_model="numpy")
 def _add_squares(M, D, H):
@@ -50,44 +53,94 @@ def _add_squares(M, D, H):
 
 
 @njit(error_model="numpy")
-def _model(weights, t, s, f, J, H, g, scratch):
-    """Gradient g and Hessian H (upper triangle) of q."""
-    M, N, G = weights[0], weights[2], weights[6]
-    n, units = f.size, t.size
-    w, bends, ones = scratch[0], scratch[1], scratch[2]
-    for i in range(n):
+def _bends(weights, t, s, f, w, bends):
+    """w = Gf, and of each unit the second derivative of w·f by its argument."""
+    N, G = weights[2], weights[6]
+    for i in range(f.size):
         w[i] = f[i] if G.size == 0 else 0.0
-        for j in range(n if G.size else 0):
+        for j in range(f.size if G.size else 0):
             w[i] += G[i, j] * f[j]
     clear(bends)
     if N.size == 0:
         copy(w, bends)
     else:
         add_times(N, w, bends)  # Nᵀw
-    for u in range(units):
+    for u in range(t.size):
         bends[u] *= -2.0 * t[u] * s[u]
+
+
+@njit(error_model="numpy")
+def _times_jacobian(weights, s, w, units, g):
+    """g = Jᵀw; `units` is for work."""
+    M, N = weights[0], weights[2]
+    clear(units)
+    if N.size == 0:
+        copy(w, units)
+    else:
+        add_times(N, w, units)
+    for i in range(g.size):
+        g[i] = -w[i]
+    for u in range(units.size):
+        units[u] *= s[u]
+    if M.size == 0:
+        for i in range(g.size):
+            g[i] += units[i]
+    else:
+        add_times(M, units, g)
+
+
+@njit(error_model="numpy")
+def _network_hessian(weights, s, bends, squares, H, ones):
+    """Hessian of q for a network, f = −x + tanh(Mx + d) or f = −x + c + N tanh x: one weighted sum of squares.
+
+    JᵀJ is Mᵀs²M − sM − (sM)ᵀ + I in the first form and s(NᵀN)s − Ns − (Ns)ᵀ + I, with `squares` NᵀN, in the second.
+    """
+    M, MT, N, NT = weights[0], weights[1], weights[2], weights[3]
+    n = s.size
+    if N.size == 0:
+        for i in range(n):
+            clear(H[i])
+            ones[i] = s[i] * s[i] + bends[i]
+        _add_squares(M, ones, H)
+    for i in range(n):
+        row, across = H[i], s[i]
+        if N.size == 0:
+            for j in range(i, n):
+                row[j] -= across * M[i, j] + MT[i, j] * s[j]
+        else:
+            for j in range(i, n):
+                row[j] = across * squares[i, j] * s[j] - N[i, j] * s[j] - across * NT[i, j]
+            row[i] += bends[i]
+        row[i] += 1.0
+
+
+@njit(error_model="numpy")
+def _circuit_hessian(weights, s, bends, J, H):
+    """Hessian of q for a latent circuit in its metric, JᵀGJ + Mᵀ·bends·M."""
+    M, G = weights[0], weights[6]
+    n = J.shape[0]
     tanh_jacobian(weights, s, J)
-    clear(g)
     for i in range(n):
         clear(H[i])
-    for i in range(n):
-        for j in range(n):
-            g[j] = fma(w[i], J[i, j], g[j])
-    if G.size == 0:
-        for i in range(n):
-            ones[i] = 1.0
-        _add_squares(J, ones, H)
+    for a in range(n):
+        for b in range(n):
+            for i in range(n):
+                for j in range(i, n):
+                    H[i, j] += J[a, i] * G[a, b] * J[b, j]
+    _add_squares(M, bends, H)
+
+
+@njit(error_model="numpy")
+def _model(weights, t, s, f, matrices, g, scratch):
+    """Gradient g and Hessian (upper triangle, in `matrices`) of q."""
+    squares, J, H, _ = matrices
+    w, bends, ones = scratch[0], scratch[1], scratch[2]
+    _bends(weights, t, s, f, w, bends)
+    _times_jacobian(weights, s, w, ones, g)
+    if weights[6].size == 0:
+        _network_hessian(weights, s, bends, squares, H, ones)
     else:
-        for a in range(n):
-            for b in range(n):
-                for i in range(n):
-                    for j in range(i, n):
-                        H[i, j] += J[a, i] * G[a, b] * J[b, j]
-    if M.size:
-        _add_squares(M, bends, H)
-    else:
-        for i in range(n):
-            H[i, i] += bends[i]
+        _circuit_hessian(weights, s, bends, J, H)
 
 
 @njit(error_model="numpy")
@@ -116,7 +169,7 @@ def _predicted(H, g, d):
 @njit(error_model="numpy")
 def _descent_start(weights, balls, limit, x, matrices, work, scratch):
     """One start of `descend_starts`: how it ended, the ball, the Hessians, the length of the last step."""
-    J, H, U = matrices
+    H, U = matrices[2], matrices[3]
     d, t, s, f, trial, g = work[0], work[1], work[2], work[3], work[4], scratch[3]
     energy, shift, size = tanh_field(weights, x, t, s, f), 0.0, 1.0
     fresh = False
@@ -126,11 +179,11 @@ def _descent_start(weights, balls, limit, x, matrices, work, scratch):
         if inside >= 0:
             return CAPTURED, inside, k, size
         if not fresh:
-            _model(weights, t, s, f, J, H, g, scratch)
+            _model(weights, t, s, f, matrices, g, scratch)
             least = 1e-300
             for i in range(x.size):
                 for j in range(i, x.size):
-                    least = max(least, 1e-3 * abs(H[i, j]))
+                    least = max(least, _LEAST_SHIFT * abs(H[i, j]))
             fresh = True
         tries = 0
         while not cholesky(H, shift, U):
@@ -142,14 +195,20 @@ def _descent_start(weights, balls, limit, x, matrices, work, scratch):
         for i in range(x.size):
             trial[i] = x[i] + d[i]
         new = tanh_field(weights, trial, work[5], work[6], work[7])
-        ratio = 0.5 * (energy - new) / max(_predicted(H, g, d), 1e-300)
+        predicted = _predicted(H, g, d)
+        ratio = 0.5 * (energy - new) / max(predicted, 1e-300)
+        if predicted <= _NOISE * energy and new <= (1.0 + _NOISE) * energy:
+            ratio = 1.0  # what is left to gain is less than the rounding of |f|²
         if ratio > 1e-4:
             accept(x, work)
             energy, fresh = new, False
         if not size < np.inf:
             return DIVERGED, -1, k + 1, size
         if size <= 1e-9 * (1.0 + length_of(x)):
-            return (CONVERGED if shift == 0.0 else STALLED), -1, k + 1, size
+            if shift == 0.0 or not cholesky(H, 0.0, U):
+                return (CONVERGED if shift == 0.0 else STALLED), -1, k + 1, size
+            shift = 0.0
+            continue
         if not ratio >= 0.25:
             shift = max(4.0 * shift, least)
         elif ratio > 0.75:
@@ -161,7 +220,10 @@ def _descent_start(weights, balls, limit, x, matrices, work, scratch):
 def descend_starts(weights, balls, limit, x, ends, ball, evaluations, steps):
     """Newton on q from every start: parameters as of `newton_each`, and `steps` (E,), the length of each last step."""
     n, units = x.shape[1], weights[5].size
-    matrices = np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
+    squares = np.zeros((n, n)) if weights[0].size == 0 else np.empty((0, 0))
+    if weights[0].size == 0:
+        _add_squares(weights[2], np.ones(n), squares)
+    matrices = squares, np.empty((n, n)), np.empty((n, n)), np.empty((n, n))
     work = workspace(n, units)
     scratch = np.empty(n), np.empty(units), np.empty(max(n, units)), np.empty(n)
     for e in range(x.shape[0]):

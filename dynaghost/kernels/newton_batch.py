@@ -28,7 +28,7 @@ from dynaghost.kernels.tanh_field import (
 )
 
 _ENOUGH, _LEAST_STEP = 1e-4, 2.0**-10
-_SLOW, _MEMORY, _CLOSE = 0.8, 8, 1e-7
+_SLOW, _MEMORY, _CLOSE = 0.85, 4, 1e-7
 _HALVED, _QUARTERED = 0.25, 0.0625  # of |f|²
 _REUSES = 12
 _LARGE = 64

@@ -25,6 +25,7 @@ _ENOUGH = 1e-4  # of the first-order decrease
 _SLOW, _MEMORY = 0.8, 8  # a start stalls where the speed does not fall to this share in so many steps
 _CHORDS = 4  # so many known fixed points lend the inverse of their J to starts
 _CLOSE = 1e-7  # a full Newton step this short, relative to 1 + |x|, is followed by one that ends at rounding
+_LEAST_SHIFT = 1e-5  # as in `kernels.descent_batch`
 
 
 class End(IntEnum):
@@ -261,7 +262,7 @@ def descend(system: System, starts: Array, *, balls: Balls | None = None, limit:
         gradient, hessian = energy_derivatives(system, x, f, J, metric)
         batch.evaluations += len(active)
         d, shift = gradient.copy(), shifts[active]
-        least = 1e-3 * np.abs(hessian).max(axis=(1, 2)) + 1e-300
+        least = _LEAST_SHIFT * np.abs(hessian).max(axis=(1, 2)) + 1e-300
         descend_each(np.ascontiguousarray(hessian), d, shift, least)
         ratio, trial = _gain(system, metric, (x, f), (d, gradient, hessian))
         batch.x[active] = np.where((ratio > 1e-4)[:, None], trial, x)

@@ -115,7 +115,9 @@ def record(system: System, x: Array, J: Array, proof: RootProof, *, degenerate: 
 def degenerate_point(system: System, x: Array) -> FixedPoint | None:
     """The record of a double or triple root at `x`; None where f is not 0 as far as float64 tells."""
     mid, rad = system.f_enclosure(x)
-    error = rad if np.all(np.isfinite(rad)) else np.full_like(mid, 64 * _UNIT * (1 + np.linalg.norm(x)))
+    size = _UNIT * (1 + np.linalg.norm(x))
+    # Its rounding may be far smaller than that of J, which is singular there: x − tanh x at 0 has no error at all.
+    error = np.maximum(rad, size) if np.all(np.isfinite(rad)) else np.full_like(mid, 64 * size)
     return fixed_point(system, x, unproved(_DEGENERATE)) if np.all(np.abs(mid) <= 4 * error) else None
 
 

@@ -56,7 +56,8 @@ def descent_phase(catalogue: Catalogue, starts: Array, *, again: bool = False, m
     before = [list(hits) for hits in catalogue.hits], catalogue.failures.copy()
     end = catalogue.evaluations + most
     done, size = 0, _FIRST_DESCENTS
-    while done < len(starts) and catalogue.evaluations < end:
+    # Of a very large system what is left may not pay for one descent, and no part of one tells anything.
+    while done < len(starts) and end - catalogue.evaluations >= _DESCENT_STEPS:
         size = _affordable(size, end - catalogue.evaluations, _DESCENT_STEPS)
         batch = descend(catalogue.system, starts[done : done + size], balls=catalogue.balls(ghosts=True))
         catalogue.evaluations += batch.evaluations
