@@ -7,10 +7,12 @@ from scipy.optimize import root
 
 import dynaghost as dg
 from dynaghost.slowpoints.catalogue import Catalogue, conclude
+from dynaghost.slowpoints.forgotten import by_forgetting
 from dynaghost.slowpoints.forms import rests
 from dynaghost.slowpoints.pointwise import degenerate_point
 from dynaghost.slowpoints.search import hunt
 from dynaghost.systems.base import System
+from dynaghost.systems.forgetting import Forgetting
 
 
 def network(kind, units, seed, gain=1.0, layers=1, **options):
@@ -168,3 +170,61 @@ def test_what_is_spent_is_bounded_whatever_the_dimension():
     failures = dict(some.coverage.failures)
     assert failures["not tried: budget"] > 0
     assert some.status == "budget of evaluations"
+
+
+def keeping(units, seed, forget, gain=4.0):
+    """An LSTM layer whose forget gates keep all but e^−forget of its cell states."""
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(4 * units, units)) * gain / np.sqrt(units)
+    bias = 0.5 * rng.normal(size=4 * units)
+    bias[units : 2 * units] += forget
+    return dg.LSTM(W, bias_hh=bias)
+
+
+def test_the_equations_with_extra_forgetting_have_their_derivatives():
+    system, rng = keeping(3, 0, 4.0), np.random.default_rng(1)
+    layer, y, s = Forgetting(system.cells[0], system.drive), rng.normal(size=6), -1.0
+    value, J, by_s = layer.at(y, s)
+
+    def unscaled(y, s):
+        """Rows as they are: a row's factor is no part of the derivative."""
+        h, c = np.split(layer.state(y), 2)
+        u = [W @ h + b for W, b in zip(layer.W, layer.b, strict=True)]
+        i, off, g, o = 1 / (1 + np.exp(-u[0])), 1 / (1 + np.exp(u[1])), np.tanh(u[2]), 1 / (1 + np.exp(-u[3]))
+        return np.concatenate([o * np.tanh(c) - h, i * g - (off + np.exp(s)) * c]), i + (off + np.exp(s)) * np.abs(c)
+
+    rows, sizes = unscaled(y, s)
+    factor = np.concatenate([np.ones(3), 1 / sizes])
+    np.testing.assert_allclose(value, factor * rows, rtol=0, atol=1e-14)
+    step = 1e-6
+    for k, unit in enumerate(np.eye(6)):
+        difference = (unscaled(y + step * unit, s)[0] - unscaled(y - step * unit, s)[0]) / (2 * step)
+        np.testing.assert_allclose(J[:, k], factor * difference, rtol=0, atol=1e-8)
+    difference = (unscaled(y, s + step)[0] - unscaled(y, s - step)[0]) / (2 * step)
+    np.testing.assert_allclose(by_s, factor * difference, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gates_that_hardly_forget_hide_no_fixed_point(seed):
+    system = keeping(12, seed, 18.0)
+    state, spent = by_forgetting(system, 4000)
+    assert np.linalg.norm(system.f(state)) < 1e-8
+    assert 100 < spent <= 4000
+    assert by_forgetting(system, 20)[0] is None
+    points = dg.find_slow_points(system, budget=spent + 100)
+    assert min(np.linalg.norm(p.x[:12] - state[:12]) for p in points.fixed_points) < 1e-6
+
+
+def test_a_stack_is_searched_layer_by_layer():
+    system = network(dg.LSTM, 3, 7, gain=6.0, layers=2)
+    first = system.layer(0, None)
+    alone = [point.x for point in dg.find_slow_points(first).fixed_points]
+    points = dg.find_slow_points(system)
+    assert (points.index_sum, points.coverage.agree) == (1, True)
+    expected = 0
+    for x in alone:
+        second = dg.find_slow_points(system.layer(1, x[:3]))
+        assert second.index_sum == 1
+        expected += len(second.fixed_points)
+        assert any(np.linalg.norm(point.x[:6] - x) < 1e-8 for point in points.fixed_points)
+    assert len(points.fixed_points) == expected

@@ -16,6 +16,7 @@ from dynaghost.slowpoints.pointwise import (
     looks_like_root,
     polished,
     proof_of_root,
+    rescued,
 )
 from dynaghost.slowpoints.records import Cost, Coverage, FixedPoint, Ghost, SlowPoints, SlowRegion, Status
 from dynaghost.slowpoints.slow_regions import is_pointlike, region, slow_groups
@@ -65,15 +66,22 @@ class Catalogue:
                 return True
         return False
 
-    def add_root(self, x: Array, *, balls: bool = True) -> bool:
-        """Prove the fixed point to which `x` has come, and list it; False if it is none, as far as can be told."""
+    def add_root(self, x: Array, *, balls: bool = True, sure: bool = False) -> bool:
+        """Prove the fixed point to which `x` has come, and list it; False if it is none, as far as can be told.
+
+        `sure`: one must be there, so that it is listed, undecided, also where it cannot be proved but Newton's method
+        converges in ball arithmetic.
+        """
         if self.hit(x):
             return True
         x = polished(self.system, x)
         near = np.linalg.norm(self.system.f(x)) <= _NEAR_A_ROOT * (1 + np.linalg.norm(x))
         proof = proof_of_root(self.system, x, balls=balls and bool(near))
         if not proof.proved and not (_unbounded(proof) and looks_like_root(self.system, x)):
-            return False
+            better = rescued(self.system, x) if sure and near else None
+            if better is None:
+                return False
+            x, proof = better
         same = self._same_root(x, proof)
         if same is not None:
             self.hits[same][self.method] += 1

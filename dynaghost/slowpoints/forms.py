@@ -79,7 +79,7 @@ def rests(system: System, x: Array) -> bool:
 def newton_budget(system: System) -> int:
     """Most Jacobians by default for the fixed points: a bound on time that no clock enters.
 
-    A step of Newton costs as dim³ does; that of a gated network of 256 units takes 3 ms on one core.
+    A step of Newton costs as dim³ does; that of a gated network of 256 units takes 1 to 2 ms on one core.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def newton_budget(system: System) -> int:
     """
     dim = newton_form(system).system.dim
     if isinstance(system, Gated):
-        return max(int(min(_EVALUATIONS, 2500 * (256 / dim) ** 3)), 1)
+        return max(int(min(_EVALUATIONS, 16_000 * (256 / dim) ** 3)), 1)
     return max(int(_EVALUATIONS * min(1.0, (32 / dim) ** 3)), 1)
 
 

@@ -51,6 +51,16 @@ def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
     return in_balls if in_balls.proved else proof
 
 
+def rescued(system: System, x: Array) -> tuple[Array, RootProof] | None:
+    """The float64 state nearest to the root that Newton reaches in ball arithmetic, and the proof there, if any."""
+    if not system.enclosing:
+        return None
+    from dynaghost.slowpoints.balls import polished_in_balls
+
+    better = polished_in_balls(system, x)
+    return None if better is None else (better, proof_of_root(system, better))
+
+
 def _far_from_root(system: System, x: Array) -> bool:
     """Whether Newton's step from a polished state is long. Where the proof succeeds, Newton converged long ago."""
     try:

@@ -11,19 +11,23 @@ from dataclasses import replace
 import numpy as np
 
 from dynaghost.slowpoints.catalogue import LINES, NEWTON, Catalogue, agreeing, conclude
+from dynaghost.slowpoints.forgotten import by_forgetting
 from dynaghost.slowpoints.forms import descent_budget, lifted, line_form, newton_budget, newton_form
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
 from dynaghost.slowpoints.records import SlowPoints, Status
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.slowpoints.tracking import far_end, follow, lines_from_infinity, lines_from_points
 from dynaghost.systems.base import Array, System
+from dynaghost.systems.gated import LSTM, Gated
 
 _FIRST_BATCH, _FIRST_DESCENTS, _GROWTH = 32, 8, 4
 _STARTS_A_TURN, _LINES_A_TURN = 128, 16
 _LARGE = 128  # dimensions above which a turn takes fewer of them
 _NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
 _LEAST = 400  # Jacobians that a turn of either method may spend whatever is left
+_MOST_STATES = 64  # of the first layers of a stack, with which the next one is searched
 _UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
+_NOT_FOLLOWED_UP = "fixed point of the first layers, not followed up: budget"
 _REASONS = {
     End.CONVERGED: "undecided",
     End.STALLED: "stalled",
@@ -207,12 +211,33 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
 
 def hunt_into(catalogue: Catalogue, *, seed: int, budget: int | None) -> tuple[int, int]:
     """`hunt` that goes on from what is known; how many starts and lines it took."""
-    system = catalogue.system
+    system, rng = catalogue.system, np.random.default_rng(seed)
     most = newton_budget(system) if budget is None else budget
+    if isinstance(system, Gated) and len(system.cells) > 1:
+        taken = _layer_by_layer(catalogue, rng, budget)
+        starts = random_starts(system, _a_turn(system)[0], int(rng.integers(2**62)))
+        open_ends, number = newton_phase(catalogue, starts, most=most), (taken[0] + len(starts), taken[1])
+    else:
+        open_ends, starts, lines = _turns(catalogue, rng, most)
+        number = len(starts), lines
+    ghost_phase(catalogue, open_ends, starts, budget=budget)
+    return number
+
+
+def _a_turn(system: System) -> tuple[int, int]:
+    """Starts and lines of a turn."""
     share = min(1.0, _LARGE / system.dim)
-    many, few = max(int(_STARTS_A_TURN * share**2), 8), max(int(_LINES_A_TURN * share), 4)
-    rng, lines, starts = np.random.default_rng(seed), 0, np.empty((0, system.dim))
-    open_ends, spent = [starts], [0, 0]
+    return max(int(_STARTS_A_TURN * share**2), 8), max(int(_LINES_A_TURN * share), 4)
+
+
+def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple[Array, Array, int]:
+    """Newton and lines in turns until they agree or `most` is spent: open ends, starts and the number of lines."""
+    system = catalogue.system
+    many, few = _a_turn(system)
+    lines, starts, spent = 0, np.empty((0, system.dim)), [0, 0]
+    open_ends = [starts]
+    if isinstance(system, LSTM):
+        spent[LINES] = _forgetting_phase(catalogue, max(int(most), _LEAST))
     while sum(spent) < most and not (lines and agreeing(catalogue)):
         fresh = random_starts(system, many, int(rng.integers(2**62)))
         starts = np.concatenate([starts, fresh])
@@ -226,5 +251,44 @@ def hunt_into(catalogue: Catalogue, *, seed: int, budget: int | None) -> tuple[i
                 break
             lines += followed
             spent[LINES] += max(catalogue.evaluations - before, followed)
-    ghost_phase(catalogue, np.concatenate(open_ends), starts, budget=budget)
-    return len(starts), lines
+    return np.concatenate(open_ends), starts, lines
+
+
+def _forgetting_phase(catalogue: Catalogue, most: int) -> int:
+    """The fixed point at the end of an LSTM layer's curve of extra forgetting; the Jacobians spent."""
+    state, spent = by_forgetting(catalogue.system, most)  # type: ignore[arg-type]
+    catalogue.evaluations += spent
+    catalogue.method = LINES
+    if state is None or not catalogue.add_root(state, sure=True):
+        catalogue.failures["curve without a fixed point"] += 1
+    catalogue.method = NEWTON
+    return spent
+
+
+def _layer_by_layer(catalogue: Catalogue, rng: np.random.Generator, budget: int | None) -> tuple[int, int]:
+    """Fixed points of a stack: at rest a layer reads a constant, so each layer is searched by itself.
+
+    A fixed point counts as hit as often as its layer's fixed point that was hit least.
+    """
+    system: Gated = catalogue.system  # type: ignore[assignment]
+    found, taken = [(np.empty(0), np.full(2, np.inf))], np.zeros(2, int)
+    for k in range(len(system.cells)):
+        longer = []
+        for state, hits in found[:_MOST_STATES]:
+            layer = system.layer(k, state[system.spans[k - 1]][: system.cells[k].inputs] if k else None)
+            part = Catalogue(layer)
+            most = newton_budget(layer) if budget is None else budget
+            _, starts, lines = _turns(part, rng, max(most / (len(system.cells) * len(found)), 1))
+            catalogue.evaluations += part.evaluations
+            taken += len(starts), lines
+            pairs = zip(part.roots, part.hits, strict=True)
+            longer += [(np.concatenate([state, x]), np.minimum(hits, own)) for x, own in pairs]
+        catalogue.failures[_NOT_FOLLOWED_UP] += max(len(found) - _MOST_STATES, 0)
+        found = longer
+    for state, hits in found:
+        known = len(catalogue.roots)
+        if not catalogue.add_root(state, sure=True):
+            catalogue.failures["fixed point of each layer, undecided together"] += 1
+        elif len(catalogue.roots) > known:
+            catalogue.hits[-1] = [int(count) for count in hits]
+    return int(taken[0]), int(taken[1])

@@ -93,6 +93,14 @@ class Gated(System):
         """The same fixed points as those of a bounded system in h alone."""
         return GatedRoots(self)
 
+    def layer(self, k: int, inputs: Array | None) -> "Gated":
+        """Layer k alone under a constant input, that of the network where k = 0: at rest, h of the layer before."""
+        cell = self.cells[k]
+        weight_hh, bias_hh = np.concatenate([coupling.W for coupling in cell.W]), np.concatenate(cell.b)
+        given = self.inputs if k == 0 else inputs
+        options = {"bias_hh": bias_hh, "bias_ih": cell.bias_ih, "inputs": given}
+        return type(self)(weight_hh, cell.into.W, **options, leak=self.leak, time=self.time)
+
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         """An upper bound on |D²f(y)(d, d)|, |d| = 1, |y − x| ≤ radius, by chain and product rules (`Reach`)."""
         with np.errstate(all="ignore"):

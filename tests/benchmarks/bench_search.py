@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import root
 
 import dynaghost as dg
-from dynaghost.slowpoints.catalogue import Catalogue
+from dynaghost.slowpoints.catalogue import Catalogue, agreeing
 from dynaghost.slowpoints.newton import newton
 from dynaghost.slowpoints.search import hunt, line_phase, newton_phase, search
 from dynaghost.slowpoints.starts import random_starts
@@ -115,33 +115,65 @@ def until(seconds, step):
         step()
 
 
+def by_turns(system, seconds, rng):
+    """Ours: Newton and lines in turns."""
+    catalogue = Catalogue(system)
+
+    def turn():
+        newton_phase(catalogue, random_starts(system, 64, int(rng.integers(2**62))))
+        line_phase(catalogue, 16, rng)
+
+    until(seconds, turn)
+    return catalogue
+
+
+def listed(system, states):
+    """States of a baseline as a catalogue: two are one root if the ball of uniqueness about one holds the other."""
+    catalogue = Catalogue(system)
+    for x in distinct(system, states):
+        catalogue.add_root(x)
+    return catalogue
+
+
+def scipy_for(system, seconds, rng):
+    ends = []
+
+    def turn():
+        for x in random_starts(system, 8, int(rng.integers(2**62))):
+            ends.append(root(system.f, x, jac=system.jacobian, tol=1e-12).x)
+
+    until(seconds, turn)
+    return listed(system, ends)
+
+
+def plain_newton_for(system, seconds, rng):
+    ends = []
+
+    def turn():
+        x = random_starts(system, 64, int(rng.integers(2**62)))
+        for _ in range(40):
+            x = x - np.linalg.solve(system.jacobian(x), system.f(x)[..., None])[..., 0]
+        ends.extend(x[np.linalg.norm(system.f(x), axis=1) < 1e-9])
+
+    until(seconds, turn)
+    return listed(system, ends)
+
+
 def table_of_finding(seconds):
-    print(f"roots found in {seconds} s of processor time")
-    for n, gain, seed in ((32, 6.5, 0), (32, 6.5, 1), (64, 2.5, 0), (64, 2.5, 1)):
-        system, rng = network(n, gain, seed), np.random.default_rng(0)
-        mine, lines, kept, ends = Catalogue(system), Catalogue(system), [], []
-
-        def both(c=mine, s=system, rng=rng):
-            newton_phase(c, random_starts(s, 64, int(rng.integers(2**62))))
-            line_phase(c, 16, rng)
-
-        def scipy(s=system, rng=rng, kept=kept):
-            kept += by_scipy(s, random_starts(s, 8, int(rng.integers(2**62))))
-
-        def plain(s=system, rng=rng, ends=ends):
-            x = random_starts(s, 64, int(rng.integers(2**62)))
-            for _ in range(40):
-                x = x - np.linalg.solve(s.jacobian(x), s.f(x)[..., None])[..., 0]
-            ends += list(x[np.linalg.norm(s.f(x), axis=1) < 1e-9])
-
-        until(seconds, both)
-        until(seconds, lambda c=lines, rng=rng: line_phase(c, 16, rng))
-        until(seconds, scipy)
-        until(seconds, plain)
-        print(
-            f"  n={n} gain={gain} seed={seed}: both {len(mine.roots)}, lines alone {len(lines.roots)}, "
-            f"scipy.optimize.root {len(distinct(system, kept))}, plain Newton {len(distinct(system, ends))}"
-        )
+    print(f"roots proved to be distinct, found in {seconds} s of processor time each (union: of all three)")
+    for n, gain in ((32, 6.5), (64, 2.5)):
+        for seed in range(4):
+            system, rng = network(n, gain, seed), np.random.default_rng(0)
+            mine = by_turns(system, seconds, rng)
+            others = scipy_for(system, seconds, rng), plain_newton_for(system, seconds, rng)
+            union = listed(system, [x for catalogue in (mine, *others) for x in catalogue.roots])
+            told = "met" if all(len(mine.roots) >= len(other.roots) for other in others) else "MISSED"
+            print(
+                f"  n={n} gain={gain} seed={seed}: ours {len(mine.roots)} (index sum "
+                f"{sum(proof.index for proof in mine.proofs)}, methods agree: {agreeing(mine)}), scipy.optimize.root "
+                f"{len(others[0].roots)}, plain Newton {len(others[1].roots)}, union {len(union.roots)}; bar {told}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
