@@ -365,7 +365,9 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
     """
     path = Path(folder) / DATABASE
     if not path.is_file():
-        raise StoreError(f"{path}: expected the results of an analysis, got no such file")
+        raise StoreError(
+            f"{path}: expected the results of an analysis, got no such file: dynaghost analyze writes them"
+        )
     with explained(path), closing(_reading(path)) as connection, _understood(path):
         _check_format(connection, path)
         _check_finished(connection, path)

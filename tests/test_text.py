@@ -8,6 +8,7 @@ import pytest
 
 from dynaghost.analysis import analyze
 from dynaghost.checkpoints.metrics import Metrics
+from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.systems.base import Time
@@ -142,6 +143,9 @@ def test_drops_beyond_the_checkpoints_say_why():
 def test_nothing_happens():
     text = summary(analyze(load_run([one(0.1), one(0.1)], metrics=False)))
     assert "no events" in text
+    assert "no losses are known, so no verdict" in text
+    flat = Metrics.from_rows([(0, 1.0, None), (1, 1.0, None)], "a flat loss")
+    text = summary(analyze(load_run([one(0.1), one(0.1)], metrics=flat)))
     assert "no abrupt drop of the loss, so no verdict" in text
     assert "note: " in text
 

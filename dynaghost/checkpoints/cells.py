@@ -292,7 +292,10 @@ def real(named: Arrays, name: str, file: str) -> np.ndarray:
     array = np.asarray(named[name], dtype=float)
     if not np.all(np.isfinite(array)):
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise CheckpointError(f"{file}: {name}: expected finite weights, got {array[place]} at index {place}")
+        raise CheckpointError(
+            f"{file}: {name}: expected finite weights, got {array[place]} at index {place}: a training that diverged "
+            "is analyzed up to the step before (run.select(stop=STEP), --to STEP)"
+        )
     return array
 
 

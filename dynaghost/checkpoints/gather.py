@@ -124,7 +124,11 @@ def gather(source: Source, pattern: str | None, aside: str | None = None) -> Fil
         if folder.is_file() and sniff(folder) == "zip" and (stacked := _stacked({folder.name: folder}, str(folder))):
             return stacked
         if not folder.is_dir():
-            got = "a file (pass a list of files, or as_system for one network)" if folder.exists() else "nothing there"
+            got = (
+                "a file (a list of files makes a run; one network: as_system, or dynaghost inspect FILE)"
+                if folder.exists()
+                else "nothing there"
+            )
             raise CheckpointError(f"{folder}: expected a folder of checkpoints, got {got}")
         return _from_paths(*_in_folder(folder, pattern, aside), str(folder))
     if pattern is not None:
@@ -155,8 +159,15 @@ def _in_folder(folder: Path, pattern: str | None, aside: str | None) -> tuple[di
             found[name] = path
     if not found:
         what = f"files like {pattern!r}" if pattern else "checkpoints (.pt, .pth, .ckpt, .npz, .safetensors)"
-        raise CheckpointError(f"{folder}: expected {what}, got none")
+        raise CheckpointError(f"{folder}: expected {what}, got {_contents(folder)}")
     return found, tuple(notes)
+
+
+def _contents(folder: Path) -> str:
+    """What a folder holds instead of checkpoints."""
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
+    shown = ", ".join(names[:5]) + ", …" * (len(names) > 5)
+    return f"none: it holds {shown}" if names else "none: it is empty"
 
 
 def _below(folder: Path, pattern: str | None) -> list[Path]:

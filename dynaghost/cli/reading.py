@@ -171,7 +171,7 @@ def export(out: str, file_format: str, to: str | None) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(exists=True))
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS)
 @compiling_told()
 def inspect(file: str, **options: Any) -> None:
@@ -181,6 +181,8 @@ def inspect(file: str, **options: Any) -> None:
     from dynaghost.slowpoints.find import find_slow_points
     from dynaghost.views.text import contents_text, slow_points_text
 
+    if Path(file).is_dir():
+        raise click.BadParameter(f"expected one file, got the folder {file}: analyze it", param_hint="FILE")
     contents = read_arrays(file)
     click.echo(contents_text(file, contents.format, contents.arrays, contents.scalars))
     model = _driven(file, options)

@@ -65,10 +65,10 @@ def _facts(at: SlowPoints) -> dict[str, int]:
     return {
         "point": len(at.points),
         "proved": sum(point.certificate is not Certificate.UNDECIDED for point in at.points),
-        "complete": at.complete,
-        "ghosts complete": at.ghosts_complete,
-        "carried": at.cost.carried,
-        "by balls": at.cost.ball_evaluations > 0,
+        "complete": int(at.complete),
+        "ghosts complete": int(at.ghosts_complete),
+        "carried": int(at.cost.carried),
+        "by balls": int(at.cost.ball_evaluations > 0),
     }
 
 
@@ -100,6 +100,11 @@ def _events(findings: Findings) -> list[str]:
 
 
 def _verdicts(findings: Findings) -> list[str]:
+    if findings.losses.loss is None or not len(findings.losses.loss):
+        return [
+            "no losses are known, so no verdict: put a metrics.csv with columns step or epoch, and loss, beside the "
+            "checkpoints, or name a table with --metrics"
+        ]
     if not findings.verdicts:
         return ["no abrupt drop of the loss, so no verdict"]
     told = [verdict_text(verdict, findings.verdicts, findings) for verdict in findings.verdicts]
