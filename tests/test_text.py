@@ -8,7 +8,6 @@ import pytest
 
 from dynaghost.analysis import analyze
 from dynaghost.checkpoints.metrics import Metrics
-from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.systems.base import Time
