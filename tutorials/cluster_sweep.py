@@ -155,26 +155,48 @@ alone = sweep(
     epochs=300,
 )
 assert together == alone
-print(
-    f"{len(together)} runs from {len(list((folder / 'parts').iterdir()))} parts, the same as from one call"
-)
+print(f"{len(together)} runs from two parts, the same as from one call")
 
 # %% [markdown]
-# ## From a row back to a run
+# ## Runs of your own
 #
-# `save_every` keeps the checkpoints of each run as a folder that `load_run` reads, so that a row that looks odd can be
-# looked at.
+# The sweep above knows one task. Your own trainings are folders of checkpoints, as in the tutorial on a checkpoint
+# folder. `analyze_collection` analyzes a folder of such folders, each into a folder of results of its own, and makes a
+# table over all. Here `save_every` makes the folders: it keeps the checkpoints of each run of a sweep.
 
 # %%
-one = Grid(seeds=[1], learning_rates=[0.015])
+one = Grid(seeds=[1], learning_rates=[0.015, 0.03])
 sweep(one, out=folder / "kept", epochs=12_000, save_every=1_000)
-(run_folder,) = (folder / "kept" / "runs").iterdir()
-result = dg.analyze(dg.load_run(run_folder))
+runs = folder / "kept" / "runs"
+collection = dg.analyze_collection(runs, folder / "results")
+print("drops by verdict:", collection.verdicts)
+print("by rate:", collection.by("learning_rate"))
+collection.to_dataframe()[["run", "learning_rate", "drops"]]
+
+# %% [markdown]
+# On a cluster each task takes a part of the runs, `dynaghost analyze 'runs/*' --part 3/100 --out parts/3`, and
+# `dynaghost merge parts/* --out results` puts the parts together. It refuses parts that were analyzed with other
+# settings.
+
+# %%
+for i in (1, 2):
+    dg.analyze_collection(runs, folder / f"part_{i}", part=(i, 2))
+merged = dg.merge([folder / "part_1", folder / "part_2"], folder / "merged")
+assert merged.runs == collection.runs
+assert not merged.failed
+
+# %% [markdown]
+# A row that looks odd can be looked at: its results are in the folder of its name.
+
+# %%
+name = next(
+    row.name for row in merged.runs if row.parameters["learning_rate"] == 0.015
+)
+result = dg.load_analysis(folder / "merged" / name)
 axes = dg.plot.branches(result)
 axes[0].figure
 
 # %%
-print([verdict.verdict.value for verdict in result.verdicts])
 assert len(result.points) == 13
 assert all(points.complete for points in result.points)
 
