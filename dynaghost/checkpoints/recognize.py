@@ -312,7 +312,9 @@ def _names(named: Arrays, everything: Arrays, settings: Settings, file: str) -> 
 
 def _find(named: Arrays, name: str) -> str | None:
     """The array that a user means, wrapped or not."""
-    return next((one for one in (name, *_unwrapped(name)) if one in named), None)
+    if name in named:
+        return name
+    return next((one for one in _unwrapped(name) if one in named), None)
 
 
 def _unwrapped(name: str) -> list[str]:

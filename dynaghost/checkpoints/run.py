@@ -57,6 +57,8 @@ class Run:
     settings: Settings
     order: str
     notes: tuple[str, ...]
+    # Of what, and the hash: a run with other checkpoints or settings, made of this one, shares the list.
+    _hashed: list[Any] = dataclasses.field(default_factory=list, repr=False, compare=False)
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -105,11 +107,18 @@ class Run:
         return dataclasses.replace(self, checkpoints=tuple(kept[:: every or 1]))
 
     def content_hash(self) -> str:
-        """SHA-256 over steps, weights and settings: equal for runs whose analysis is equal. Reads large files again."""
+        """SHA-256 over steps, weights and settings: equal for runs whose analysis is equal.
+
+        Large files are read for it, once: they were not when the run was loaded.
+        """
+        for checkpoints, settings, axis, known in self._hashed:
+            if checkpoints is self.checkpoints and settings is self.settings and axis == self.axis:
+                return str(known)
         digest = hashlib.sha256(self.axis.encode())
         for checkpoint in self:
             digest.update(str(checkpoint.step).encode() + checkpoint.content())
         digest.update(self.settings.digest())
+        self._hashed.append((self.checkpoints, self.settings, self.axis, digest.hexdigest()))
         return digest.hexdigest()
 
 
