@@ -25,6 +25,7 @@ _STARTS_A_TURN, _LINES_A_TURN = 128, 16
 _LARGE = 128  # dimensions above which a turn takes fewer of them
 _NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
 _LEAST = 400  # Jacobians that a turn of either method may spend whatever is left
+_PRICE = 4  # of a step along a curve of extra forgetting
 _MOST_STATES = 64  # of the first layers of a stack, with which the next one is searched
 _UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
 _NOT_FOLLOWED_UP = "fixed point of the first layers, not followed up: budget"
@@ -236,8 +237,7 @@ def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple
     many, few = _a_turn(system)
     lines, starts, spent = 0, np.empty((0, system.dim)), [0, 0]
     open_ends = [starts]
-    if isinstance(system, LSTM):
-        spent[LINES] = _forgetting_phase(catalogue, max(int(most), _LEAST))
+    forgotten = not isinstance(system, LSTM)
     while sum(spent) < most and not (lines and agreeing(catalogue)):
         fresh = random_starts(system, many, int(rng.integers(2**62)))
         starts = np.concatenate([starts, fresh])
@@ -251,6 +251,10 @@ def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple
                 break
             lines += followed
             spent[LINES] += max(catalogue.evaluations - before, followed)
+        if not (forgotten or agreeing(catalogue)):
+            # Twice as many variables: a step costs some times as much as one of the others.
+            spent[LINES] += _PRICE * _forgetting_phase(catalogue, max(int(most) // _PRICE, _LEAST))
+            forgotten = True
     return np.concatenate(open_ends), starts, lines
 
 

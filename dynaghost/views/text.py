@@ -193,8 +193,9 @@ def _part(lower: Array, upper: Array) -> str:
 
 def _fixed_point_line(point: FixedPoint, letter: str) -> str:
     why = f": {point.undecided_because}" if point.undecided_because else ""
-    place = f"{letter} = {vector(point.x) if len(point.x) > 1 else format(point.x[0], '.6g')} ± {point.radius:.1g}"
-    return f"fixed point at {place}: {point.stability}, {_rates(point)} [{point.certificate}{why}]"
+    radius = f" ± {point.radius:.1g}" if point.radius > 0 or not why else ""
+    place = f"{letter} = {vector(point.x) if len(point.x) > 1 else format(point.x[0], '.6g')}"
+    return f"fixed point at {place}{radius}: {point.stability}, {_rates(point)} [{point.certificate}{why}]"
 
 
 def _rates(point: FixedPoint) -> str:
