@@ -11,7 +11,6 @@ from dynaghost.slowpoints.forgotten import by_forgetting
 from dynaghost.slowpoints.forms import rests
 from dynaghost.slowpoints.pointwise import degenerate_point
 from dynaghost.slowpoints.search import hunt
-from dynaghost.slowpoints.search import hunt
 from dynaghost.systems.base import System
 from dynaghost.systems.forgetting import Forgetting
 
