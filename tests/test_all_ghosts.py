@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from balls import Judge
 from flint import arb, arb_mat, ctx
+from scipy.optimize import minimize
 
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.all_ghosts import _found, find_all_ghosts, serves
+from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.systems.low_rank import LatentCircuit, LowRankRNN
+from dynaghost.systems.recurrent import LeakyRNN
 
 
 def random_circuit(seed, rank, gain, units=100, form="rate", correlated=True):
@@ -271,5 +274,47 @@ def test_a_metric_near_singular_is_left_open():
 def test_what_is_not_served():
     assert serves(random_circuit(0, 3, 1.0))
     assert not serves(random_circuit(0, 5, 1.0))
-    with pytest.raises(DynaghostError, match="circuit: expected a latent circuit"):
+    with pytest.raises(DynaghostError, match="system: expected a latent circuit"):
         find_all_ghosts(LowRankRNN([1.0], [1.0], [0.0]).latent())
+
+
+def small_network(units, seed, form):
+    rng = np.random.default_rng(seed)
+    return LeakyRNN(2.5 * rng.normal(size=(units, units)) / np.sqrt(units), rng.normal(size=units), leak=0.5, form=form)
+
+
+@pytest.mark.parametrize("form", ["rate", "current"])
+@pytest.mark.parametrize("units", [2, 3])
+def test_all_ghosts_of_small_networks(units, form):
+    listed = 0
+    for seed in range(6):
+        network = small_network(units, seed, form)
+        found = find_all_ghosts(network)
+        assert found.complete
+        for x, speed in zip(found.x, found.speed, strict=True):
+            f, J = network.f(x), network.jacobian(x)
+            assert np.linalg.norm(J.T @ f) < 1e-9
+            assert np.linalg.norm(f) == pytest.approx(speed, rel=1e-9)
+        listed += len(found.x)
+        for start in 4 * np.random.default_rng(seed).normal(size=(25, units)):
+            q = minimize(
+                lambda x, s=network: 0.5 * np.sum(s.f(x) ** 2),
+                start,
+                jac=lambda x, s=network: s.jacobian(x).T @ s.f(x),
+                method="BFGS",
+                options={"gtol": 1e-12},
+            )
+            gradient = network.jacobian(q.x).T @ network.f(q.x)
+            if q.fun > 1e-10 and np.linalg.norm(gradient) < 1e-9 and np.abs(q.x).max() < 50:
+                assert np.linalg.norm(found.x - q.x, axis=1).min() < 1e-4
+    assert listed > 0
+
+
+def test_small_networks_are_listed_whole():
+    points = find_slow_points(small_network(3, 1, "current"))
+    assert points.complete
+    assert points.ghosts_complete
+    assert not serves(LeakyRNN(np.eye(2), np.zeros(2), activation="sigmoid"))
+    assert not serves(LeakyRNN(np.eye(5), np.zeros(5)))
+    with pytest.raises(DynaghostError, match="tanh network of as many units"):
+        find_all_ghosts(LeakyRNN(np.eye(5), np.zeros(5)))

@@ -1,4 +1,4 @@
-"""All ghosts of a latent circuit, over all of space, with proof, rounding included.
+"""All ghosts of a latent circuit or a small network, over all of space, with proof, rounding included.
 
 A ghost is a minimum of q = ½ fᵀGf with f ≠ 0, G the circuit's metric. With G = LLᵀ, S = Lᵀ and T ≈ S⁻¹ (both taken as
 they are in float64: any would do), let κ = Ty and F(y) = S f(Ty) = −STy + SN tanh(MTy + b), so that q = ½ Fᵀ(I + E)F
@@ -11,17 +11,22 @@ unresolved hulls.
 **Where ghosts can be.** yᵀ∇q = (Aψ − y)ᵀ(A tanh u − y) up to E, with A = SN, ψ = sech²u·(u − b), |u sech²u| ≤ 0.448: a
 critical point is on the sphere whose diameter runs from A tanh u to Aψ, so |y| ≤ ‖A‖(√n + √Σ(0.448 + |b_i|)²). That
 region is searched.
+
+**Small networks** are circuits themselves: −x + tanh(Wx + b) that of M = W, N = I, and −h + W tanh(h) + b, with
+κ = h − b, that of M = I, N = W in current form. Both have the identity as their metric.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import Status
+from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import Form, LatentCircuit
+from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.systems.rounding import UNIT, Bounded
 
 BUDGET = 2_000_000
@@ -73,38 +78,54 @@ class FoundGhosts:
 
 
 def serves(system: System) -> bool:
-    """Whether `find_all_ghosts` is for this system: a latent circuit of rank 2, 3 or 4 with moderate weights.
+    """Whether `find_all_ghosts` is for this system: circuits of rank 2 to 4, tanh networks of 2 to 4 units.
+
+    Weights have to be moderate.
 
     Examples
     --------
     >>> from dynaghost.systems.low_rank import LowRankRNN
     >>> serves(LowRankRNN([[1.0], [2.0]], [[0.5, 0.5]], [0.0, 0.1]).latent())
     False
+    >>> serves(LeakyRNN([[0.0, 1.0], [1.0, 0.0]], [0.0, 0.1]))
+    True
     """
-    if not isinstance(system, LatentCircuit) or not 2 <= system.dim <= MOST_RANK:
+    if not 2 <= system.dim <= MOST_RANK:
         return False
-    return all(np.abs(w).max(initial=0.0) < _LARGEST for w in (system.m, system.n, system.b))
+    circuit = _as_circuit(system)
+    return circuit is not None and all(np.abs(w).max(initial=0.0) < _LARGEST for w in (circuit.m, circuit.n, circuit.b))
 
 
-def find_all_ghosts(circuit: LatentCircuit, *, budget: int = BUDGET) -> FoundGhosts:
-    """Every minimum of the speed above zero of a latent circuit, over all of space.
+def _as_circuit(system: System) -> LatentCircuit | None:
+    """The circuit with the same speeds, in κ = x, or κ = h − b for a network in current form; None without one."""
+    if isinstance(system, LatentCircuit):
+        return system
+    if not isinstance(system, LeakyRNN) or system.activation is not Activation.TANH:
+        return None
+    one = np.eye(system.dim)
+    m, n = (system.W, one) if system.form is Form.RATE else (one, system.W)
+    return LatentCircuit(m, n, system.b, leak=system.leak, form=system.form)
+
+
+def find_all_ghosts(system: System, *, budget: int = BUDGET) -> FoundGhosts:
+    """Every minimum of the speed above zero of a latent circuit or a small tanh network, over all of space.
 
     Parameters
     ----------
-    circuit : LatentCircuit
-        Of rank 2, 3 or 4.
+    system : LatentCircuit or LeakyRNN
+        Which `serves`.
     budget : int
         Most boxes to look at.
 
     Returns
     -------
     FoundGhosts
-        Speeds in the circuit's metric.
+        Speeds in the system's metric.
 
     Raises
     ------
     DynaghostError
-        If `circuit` is something else.
+        If `system` is something else.
 
     Examples
     --------
@@ -113,9 +134,24 @@ def find_all_ghosts(circuit: LatentCircuit, *, budget: int = BUDGET) -> FoundGho
     >>> ghosts.complete, ghosts.x.round(2).tolist()
     (True, [[5.88, -1.82], [5.88, -0.62], [5.88, 1.96]])
     """
-    if not serves(circuit):
-        raise DynaghostError(f"circuit: expected a latent circuit of rank 2 to {MOST_RANK}, got {circuit!r}")
-    return _found(circuit, budget, remainder=1.0)
+    circuit = _as_circuit(system)
+    if circuit is None or not serves(system):
+        raise DynaghostError(
+            f"system: expected a latent circuit of rank 2 to {MOST_RANK} or a tanh network of as many units, "
+            f"got {system!r}"
+        )
+    found = _found(circuit, budget, remainder=1.0)
+    if circuit is system or circuit.form is Form.RATE:
+        return found
+    return _moved(found, circuit.b)
+
+
+def _moved(found: FoundGhosts, by: Array) -> FoundGhosts:
+    """The same, each point and hull moved, with the rounding of the sums."""
+    x, low, high = found.x + by, found.lower + by, found.upper + by
+    slack = 2 * UNIT * np.maximum(np.abs(low), np.abs(high))
+    radius = found.radius + 2 * UNIT * np.linalg.norm(x, axis=1)
+    return replace(found, x=x, radius=radius * (1 + 1e-15), lower=low - slack, upper=high + slack)
 
 
 def _found(circuit: LatentCircuit, budget: int, remainder: float) -> FoundGhosts:

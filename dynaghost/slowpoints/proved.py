@@ -1,7 +1,6 @@
 """Small networks and latent circuits: fixed points from the complete search; ghosts from theirs, or from descents."""
 
 from dataclasses import replace
-from typing import TypeGuard
 
 import numpy as np
 
@@ -15,13 +14,12 @@ from dynaghost.slowpoints.search import ghost_phase, hunt, hunt_into, newton_pha
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.gated import Gated
-from dynaghost.systems.low_rank import LatentCircuit
 
 _STARTS, _MOST_RANK = 128, 3
 
 
 def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET) -> SlowPoints:
-    """All fixed points, proved as far as the budget goes; all ghosts of circuits of rank 2 and 3, else those found.
+    """All fixed points, proved as far as the budget goes; all ghosts of rank or size 2 and 3, else those found.
 
     Parameters
     ----------
@@ -41,7 +39,7 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     >>> from dynaghost.systems import LeakyRNN
     >>> points = find_proved(LeakyRNN([[2.0, 0.0], [0.0, 0.5]], [0.0, 0.1]))
     >>> len(points.fixed_points), points.complete, points.ghosts_complete, points.index_sum
-    (3, True, False, 1)
+    (3, True, True, 1)
     """
     return with_ghosts(system, complete.find_all(system, budget=budget), seed=seed, budget=budget)
 
@@ -102,7 +100,7 @@ def with_ghosts(system: System, found: complete.Found, *, seed: int, budget: int
             )
         )
         catalogue.hits.append([0, 0])
-    ghosts = all_ghosts.find_all_ghosts(system, budget=budget) if _small_circuit(system) else None
+    ghosts = all_ghosts.find_all_ghosts(system, budget=budget) if _ghosts_proved(system) else None
     if ghosts is not None:
         _list_ghosts(catalogue, ghosts)
     starts, lines = 0, 0
@@ -138,8 +136,8 @@ def _proof(system: System, x: Array, from_boxes: RootProof) -> RootProof:
     return proof if proof.index else replace(proof, index=from_boxes.index)
 
 
-def _small_circuit(system: System) -> TypeGuard[LatentCircuit]:
-    """Of rank 2 or 3; at rank 4 proving all ghosts may take minutes."""
+def _ghosts_proved(system: System) -> bool:
+    """Circuits of rank 2 or 3, tanh networks of 2 or 3 units; beyond, proving all ghosts may take minutes."""
     return all_ghosts.serves(system) and system.dim <= _MOST_RANK
 
 
