@@ -130,3 +130,15 @@ def test_nonsense_is_refused():
         chance([])
     with pytest.raises(dg.DynaghostError, match="expected at least 1 and 99"):
         chance([stairs([], [])], permutations=3)
+
+
+def test_many_runs_are_shifted_each_by_its_own_amount():
+    random = np.random.default_rng(3)
+    circles = [a_circle(random, drops=3, events=3, length=0.05) for _ in range(2)]
+    grid = (np.arange(500) + 0.5) / 500
+    sums = np.add.outer(*(circle.gaps(grid).sum(-1) for circle in circles))
+    exact = np.mean(sums <= sum(sum_of_gaps(circle, 0.0) for circle in circles))
+    p, tried = p_value(circles, permutations=20_000, seed=1)
+    assert tried == 20_000
+    assert 0.05 < exact < 0.95
+    assert p == pytest.approx(exact, abs=0.015)

@@ -49,7 +49,7 @@ class Settings:
     delay : float or None
         The task's delay T, in τ.
     threshold : float or None
-        The readout's, on κ.
+        The readout's: on κ for networks of rank one, else on its output, and 0 there where nobody says.
     kind, activation : str or None
         The system as run.json names it; `activation` is "tanh", "sigmoid", "softplus", "relu" or "leaky_relu".
     layer : str or None

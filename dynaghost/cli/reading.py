@@ -41,7 +41,7 @@ _TRIAL_OPTIONS = (
     click.option("--x0", metavar="VALUE|FILE.npy", help="A trial's initial state: of all units, or of each."),
     click.option("--trial-steps", type=Whole(1), help="Iterations of a trial. [default: until at rest]"),
     click.option("--delay", type=Real(0), help="The task's delay, in τ."),
-    click.option("--threshold", type=Real(), help="The readout's threshold, on κ."),
+    click.option("--threshold", type=Real(), help="The readout's threshold: on κ for rank one, else on its output."),
 )
 _DROP_OPTIONS = (
     click.option("--drop-factor", type=Real(1), help="A drop of the loss divides it by at least this. [default: 2]"),

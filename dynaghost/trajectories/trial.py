@@ -42,7 +42,7 @@ class Trial:
     delay : float or None
         The task's delay, in τ.
     threshold : float or None
-        The readout's, on κ.
+        The readout's: on κ for networks of rank one, else on its output.
     """
 
     x0: float | Array
