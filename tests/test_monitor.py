@@ -211,6 +211,7 @@ def test_an_optimizer_hook_counts_updates(tmp_path, watched):
     for _ in range(3):
         loss = model(torch.ones(2, 1, 2)).sum()
         loss.backward()
+        monitor.record(0.0)
         monitor.record(loss)
         optimizer.step()
     handle.remove()
@@ -218,6 +219,7 @@ def test_an_optimizer_hook_counts_updates(tmp_path, watched):
     monitor.close(timeout=0.0)
     assert monitor.updates == 3
     assert dg.load_run(tmp_path).metrics.steps.tolist() == [0, 1, 2]
+    assert 0.0 not in dg.load_run(tmp_path).metrics.loss
 
 
 def test_gradient_norms_are_those_of_the_update(tmp_path, watched):

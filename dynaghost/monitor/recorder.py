@@ -158,12 +158,16 @@ class Monitor:
     def record(self, loss: Any, grad_norm: float | None = None) -> None:
         """The loss of the weights as they are now, before their update; for `attach`, where no call gives it.
 
+        The last one before an update counts.
+
         Parameters
         ----------
         loss : float or tensor of one element
         grad_norm : float, optional
             Of the gradient that the update follows; by default it is taken from the model every so many updates.
         """
+        if self._rows and self._rows[-1][0] == self.updates:
+            self._rows.pop()
         self._rows.append((self.updates, loss.detach() if hasattr(loss, "detach") else loss, grad_norm))
 
     def step(self, loss: Any = None, *, grad_norm: float | None = None, updates: int = 1) -> None:
