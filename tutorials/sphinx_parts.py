@@ -47,7 +47,7 @@ def _inline(self: Any, node: nodes.math) -> None:
 
 def _block(self: Any, node: nodes.math_block) -> None:
     self.body.append(
-        f'<div class="math">{convert(node.astext(), display="block")}</div>'
+        f'<div class="math" style="overflow-x: auto">{convert(node.astext(), display="block")}</div>'
     )
     raise nodes.SkipNode
 
