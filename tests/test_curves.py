@@ -10,10 +10,12 @@ from dynaghost.slowpoints.complete import find_all
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.systems import GRU, LSTM, LeakyRNN, LowRankRNN, SaddleNode
 from dynaghost.systems.functions import CallableSystem
-from dynaghost.trajectories.curves import CurveEnd, leap, trace, zero
+from dynaghost.trajectories.curves import CurveEnd, trace
 from dynaghost.trajectories.equations import FixedPoints, Minima
+from dynaghost.trajectories.leaps import leap
 from dynaghost.trajectories.story import tell
 from dynaghost.trajectories.straight import Line, between, parameters
+from dynaghost.trajectories.zeros import zero
 
 RNG = np.random.default_rng(0)
 

@@ -18,8 +18,9 @@ import numpy as np
 from dynaghost.slowpoints.linear_regions import region_jacobian, slopes_of, state_of
 from dynaghost.systems.base import Array
 from dynaghost.systems.recurrent import LeakyRNN
-from dynaghost.trajectories.curves import CurveEnd, Node, zero
+from dynaghost.trajectories.curves import CurveEnd, Node
 from dynaghost.trajectories.straight import Line
+from dynaghost.trajectories.zeros import zero
 
 _SHORTEST = 1e-13
 _WITHIN = 1e-14  # width in s to which a crossing is located

@@ -13,13 +13,14 @@ from dynaghost.slowpoints.linear_regions import argument
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.trajectories.border_curves import Border, Fragment, Region, RegionCurve, trace_regions
-from dynaghost.trajectories.curves import CurveEnd, zero
+from dynaghost.trajectories.curves import CurveEnd
 from dynaghost.trajectories.equations import FixedPoints
 from dynaghost.trajectories.happenings import Happening, HappeningKind, crossing
 from dynaghost.trajectories.normal_forms import Spectrum, leak_of, spectrum
 from dynaghost.trajectories.space_link import TOO_FAR, Life, Place
 from dynaghost.trajectories.stability_changes import Change, Crossing, kind_of_crossing
 from dynaghost.trajectories.straight import Line
+from dynaghost.trajectories.zeros import zero
 
 _ON_A_KINK = "it lies on a kink: no region is its own"
 _BRACKET = 1e-7  # in s, on either side of a change of stability

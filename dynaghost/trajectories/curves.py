@@ -10,32 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 
-from dynaghost.kernels.linear import solve_each
 from dynaghost.systems.base import Array
+from dynaghost.trajectories.leaps import CONTRACTION, UNACCOUNTED, Equation, solved
+from dynaghost.trajectories.zeros import zero
 
-_CONTRACTION = 0.15
-_CLOSE = 1e-10  # Newton has arrived where its next step would be below this, relative to 1 + |x|
 _NOISE = 1e-13
 _TILT = 0.96  # least cosine between the tangents at the ends of a step
-_UNACCOUNTED = 0.25  # most of a step's correction that its tangents leave unexplained
 _BESIDE = 1e-3  # distance from a turning, in x, within which it is looked for
 _FIRST, _LONGEST, _SHORTEST = 0.25, 2.0, 1e-9
 STEPS = 400
 """Most arclength steps of one curve."""
-
-
-class Equation(Protocol):
-    """F with its derivatives, for batches of states."""
-
-    dim: int
-    smooth: bool
-
-    def parts(self, x: Array, s: float) -> tuple[Array, Array, Array]:
-        """F (E, n), ∂F/∂x (E, n, n) and ∂F/∂s (E, n) at states (E, n)."""
 
 
 class CurveEnd(StrEnum):
@@ -87,64 +74,6 @@ class Curve:
         """The stretches on which s is monotone."""
         for a, b in pairwise([0, *self.turnings, len(self.nodes) - 1]):
             yield self.nodes[a : b + 1]
-
-
-@dataclass(frozen=True, slots=True)
-class Leap:
-    """A natural step of many points at once: `x` (E, n) at its end, slopes dx/ds at both ends, and whether to believe
-    it, (E,)."""
-
-    x: Array
-    slopes: tuple[Array, Array]
-    believed: Array
-
-
-def leap(equation: Equation, x: Array, start: float, end: float) -> Leap:
-    """From solutions (E, n) at s = `start` to s = `end` in one step each, or none.
-
-    Examples
-    --------
-    >>> class Line:
-    ...     dim, smooth = 1, True
-    ...     def parts(self, x, s):
-    ...         return x - s, np.ones((len(x), 1, 1)), -np.ones((len(x), 1))
-    >>> found = leap(Line(), np.zeros((1, 1)), 0.0, 1.0)
-    >>> found.x.tolist(), found.believed.tolist()
-    ([[1.0]], [True])
-    """
-    ds, size = end - start, 1 + np.linalg.norm(x, axis=1)
-    _, D, by_s = equation.parts(x, start)
-    (slope,), believed = solved(D, -by_s)
-    predicted = x + ds * slope
-    y, slope_end = predicted.copy(), np.zeros_like(x)
-    open_, last = np.flatnonzero(believed), np.full(len(x), np.inf)
-    for _ in range(12):
-        if not open_.size:
-            break
-        F, D, by_s = equation.parts(y[open_], end)
-        (step, slope_end[open_]), fine = solved(D, -F, -by_s)
-        y[open_] += step
-        length = np.linalg.norm(step, axis=1)
-        ratio = np.where(np.isinf(last[open_]), 0.0, length / np.maximum(last[open_], 1e-300))
-        small = length <= _CLOSE * size[open_]
-        fine &= small | (ratio <= _CONTRACTION)
-        small |= np.isfinite(last[open_]) & (length * ratio**2 <= _CLOSE * size[open_])
-        last[open_], believed[open_] = length, fine
-        open_ = open_[fine & ~small]
-    believed[open_] = False
-    if equation.smooth:
-        unaccounted = np.linalg.norm(y - x - 0.5 * ds * (slope + slope_end), axis=1)
-        believed &= unaccounted <= _UNACCOUNTED * np.linalg.norm(y - predicted, axis=1) + 1e-7 * size
-    return Leap(y, (slope, slope_end), believed)
-
-
-def solved(D: Array, *right: Array) -> tuple[list[Array], Array]:
-    """D[e]⁻¹ times each of the right-hand sides (E, n); 0 and False where D[e] is singular."""
-    columns, fine = np.ascontiguousarray(np.stack(right, axis=-1)), np.empty(len(D), bool)
-    solve_each(np.ascontiguousarray(D), columns, fine)
-    fine &= np.all(np.isfinite(columns), axis=(1, 2))
-    columns[~fine] = 0.0
-    return [columns[..., k] for k in range(len(right))], fine
 
 
 def node(x: Array, s: float, slope: Array) -> Node:
@@ -257,12 +186,12 @@ def _step(equation: Equation, here: Node, h: float) -> tuple[Node, bool] | None:
         return None
     new, contraction = found
     cosine = float(here.t @ new.t)
-    if contraction > _CONTRACTION or cosine < _TILT:
+    if contraction > CONTRACTION or cosine < _TILT:
         return None
     correction = new.y - predicted
     if equation.smooth:
         unaccounted = np.linalg.norm(correction - h / (1 + cosine) * (new.t - cosine * here.t))
-        if unaccounted > _UNACCOUNTED * np.linalg.norm(correction) + 1e-9:
+        if unaccounted > UNACCOUNTED * np.linalg.norm(correction) + 1e-9:
             return None
     return new, contraction < 0.06 and cosine > 0.985
 
@@ -347,50 +276,3 @@ def _where(equation: Equation, a: Node, b: Node, measure: Callable[[Node], float
     low, high = measure(a), measure(b)
     u = zero(lambda u: measure(point(equation, a, b, u)), 0.0, 1.0, low, high)
     return point(equation, a, b, u)
-
-
-def zero(
-    function: Callable[[float], float], a: float, b: float, at_a: float, at_b: float, *, within: float = 1e-11
-) -> float:
-    """A zero between `a` and `b`, where the function has different signs: inverse quadratic steps, else halves.
-
-    Parameters
-    ----------
-    function : callable
-    a, b : float
-    at_a, at_b : float
-        The function there.
-    within : float
-        Width of the bracket at which to stop.
-
-    Examples
-    --------
-    >>> round(zero(lambda x: x**3 - 2, 0.0, 2.0, -2.0, 6.0), 12) == round(2 ** (1 / 3), 12)
-    True
-    """
-    if at_a == 0 or at_b == 0:
-        return a if at_a == 0 else b
-    t = 0.5
-    for _ in range(100):
-        new = a + t * (b - a)
-        value = function(new)
-        if value == 0:
-            return new
-        c, at_c = (a, at_a) if (value > 0) == (at_a > 0) else (b, at_b)
-        b, at_b = (b, at_b) if (value > 0) == (at_a > 0) else (a, at_a)
-        a, at_a = new, value
-        best = a if abs(at_a) < abs(at_b) else b
-        tolerance = within / abs(b - a)
-        if tolerance > 0.5:
-            return best
-        t = min(max(_inverse_quadratic((a, b, c), (at_a, at_b, at_c)), tolerance), 1 - tolerance)
-    return best
-
-
-def _inverse_quadratic(places: tuple[float, float, float], values: tuple[float, float, float]) -> float:
-    """Share of the way from a to b at which inverse interpolation puts the zero; ½ where it is not to be trusted."""
-    (a, b, c), (fa, fb, fc) = places, values
-    xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb) if fc != fb else 0.0
-    if not (phi * phi < xi and (1 - phi) ** 2 < 1 - xi):
-        return 0.5
-    return fa / (fb - fa) * fc / (fb - fc) + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)

@@ -15,13 +15,15 @@ import numpy as np
 
 from dynaghost.slowpoints.records import Ghost
 from dynaghost.systems.base import Array
-from dynaghost.trajectories.curves import Curve, CurveEnd, Node, leap, point, trace, zero
+from dynaghost.trajectories.curves import Curve, CurveEnd, Node, point, trace
 from dynaghost.trajectories.equations import Minima
 from dynaghost.trajectories.happenings import Happening, HappeningKind
+from dynaghost.trajectories.leaps import leap
 from dynaghost.trajectories.pair_curves import beside_fold, follow_pair, same_pair
 from dynaghost.trajectories.space_link import TOO_FAR, Place
 from dynaghost.trajectories.stability_changes import Fold
 from dynaghost.trajectories.straight import Line
+from dynaghost.trajectories.zeros import zero
 
 _STEPS = 120  # most arclength steps of a minimum
 _SHORT = 0.05  # longest step of a second attempt

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dynaghost.systems.base import Array, System, Time
-from dynaghost.trajectories.curves import solved
+from dynaghost.trajectories.leaps import solved
 
 _H = 1e-4  # of the central difference that gives third derivatives
 

@@ -15,7 +15,7 @@ from dynaghost.trajectories.outputs import OutputCrossing, Readout, escape_times
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.space_captures import bracket
 from dynaghost.trajectories.space_events import space_events
-from dynaghost.trajectories.space_tracks import SpaceTracks
+from dynaghost.trajectories.space_records import SpaceTracks
 from dynaghost.trajectories.straight import Line
 from dynaghost.trajectories.visits import Visit
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dynaghost.trajectories.events import Event, EventKind, EventStatus
-from dynaghost.trajectories.space_tracks import SpaceCrossing, SpaceTracks
+from dynaghost.trajectories.space_records import SpaceCrossing, SpaceTracks
 
 
 def space_events(tracks: SpaceTracks) -> tuple[Event, ...]:

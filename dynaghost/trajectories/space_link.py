@@ -12,8 +12,9 @@ import numpy as np
 
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.systems.base import Array
-from dynaghost.trajectories.curves import Curve, CurveEnd, Node, leap, node, trace
+from dynaghost.trajectories.curves import Curve, CurveEnd, Node, node, trace
 from dynaghost.trajectories.equations import FixedPoints
+from dynaghost.trajectories.leaps import leap
 
 # Longest arclength step of each further attempt; attempt 0 is one natural step.
 _LONGEST = (np.inf, 2.0, 0.1, 0.02)

@@ -8,7 +8,6 @@ a ghost that emerges on that pair is the same branch.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from dynaghost.trajectories.branches import Branch, Labels, Relation, Segment
 from dynaghost.trajectories.happenings import Happening, HappeningKind
 from dynaghost.trajectories.pair_curves import follow_pair, same_pair
 from dynaghost.trajectories.space_link import TOO_FAR, Place
+from dynaghost.trajectories.space_records import Axis, SpaceCrossing, SpaceTracks, principal_axis
 from dynaghost.trajectories.space_run import Followed
 from dynaghost.trajectories.stops import ASIDE, Stop
 from dynaghost.trajectories.story import Story
@@ -29,96 +29,6 @@ NOT_LISTED = "not listed"
 # Between the stations on both sides of a checkpoint that is right at a bifurcation, these are at the checkpoint.
 _FOLDS = (HappeningKind.SADDLE_NODE, HappeningKind.CUSP, HappeningKind.BORDER_COLLISION)
 _ZEROS = (HappeningKind.SADDLE_NODE, HappeningKind.PITCHFORK, HappeningKind.TRANSCRITICAL, HappeningKind.CUSP)
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceCrossing:
-    """A happening with the branches that it concerns.
-
-    Attributes
-    ----------
-    kind : HappeningKind
-    link : int
-        Index of the checkpoint before it.
-    before, after : float
-        Bracket on the line, 0 to 1.
-    at : float
-    x : float
-        The state's projection on the run's axis.
-    state : ndarray (n,)
-    branches : tuple of int
-        Of a saddle-node first the branch with the ghost, of a pitchfork first the one that goes on.
-    creates : bool or None
-    resolved : bool
-    evidence : dict
-    """
-
-    kind: HappeningKind
-    link: int
-    before: float
-    after: float
-    at: float
-    x: float
-    state: Array
-    branches: tuple[int, ...]
-    creates: bool | None
-    resolved: bool
-    evidence: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The first principal component of all listed slow points of a run: x ↦ direction·(x − mean)."""
-
-    mean: Array
-    direction: Array
-
-    def of(self, x: Array) -> float:
-        """The projection of a state."""
-        return float(self.direction @ (x - self.mean))
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceTracks:
-    """Everything that was followed through a run of any dimension.
-
-    Attributes
-    ----------
-    steps : tuple of int
-        Of the checkpoints.
-    branches : tuple of Branch
-        `x` of a segment is the projection on `axis`.
-    crossings : tuple of SpaceCrossing
-        In order of training.
-    labels : tuple of Labels
-        One a checkpoint, in the order of its records.
-    axis : Axis
-    """
-
-    steps: tuple[int, ...]
-    branches: tuple[Branch, ...]
-    crossings: tuple[SpaceCrossing, ...]
-    labels: tuple[Labels, ...]
-    axis: Axis
-
-
-def principal_axis(points: Sequence[SlowPoints], dim: int) -> Axis:
-    """The axis of the states of all listed slow points; its largest component is positive.
-
-    Examples
-    --------
-    >>> principal_axis([], 2).direction.tolist()
-    [1.0, 0.0]
-    """
-    states = [point.x for found in points for point in found.points]
-    if not states:
-        return Axis(np.zeros(dim), np.eye(dim)[0])
-    mean = np.mean(states, axis=0)
-    spread = np.zeros((dim, dim))
-    for x in states:
-        spread += np.outer(x - mean, x - mean)
-    direction = np.linalg.eigh(spread)[1][:, -1]
-    return Axis(mean, direction * (1 if direction[np.argmax(np.abs(direction))] > 0 else -1))
 
 
 def track_space(steps: Sequence[int], followed: Followed) -> SpaceTracks:

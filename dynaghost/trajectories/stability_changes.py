@@ -12,10 +12,11 @@ import numpy as np
 
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.systems.base import Time
-from dynaghost.trajectories.curves import Node, point, zero
+from dynaghost.trajectories.curves import Node, point
 from dynaghost.trajectories.equations import FixedPoints
 from dynaghost.trajectories.normal_forms import SimpleZero, Spectrum, leak_of, simple_zero, spectrum, spectrum_at
 from dynaghost.trajectories.space_link import Life, Place, Turning
+from dynaghost.trajectories.zeros import zero
 
 _ASIDE = 0.05  # share of a piece's end at which a count is taken where the end itself is degenerate
 _BRACKET = 1e-7  # share of a piece on either side of a change at which its test function is given

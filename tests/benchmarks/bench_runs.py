@@ -1,8 +1,9 @@
 """What a run of large networks costs, and whether its changes are explained: `python tests/benchmarks/bench_runs.py`.
 
 A cue-discrimination run of full rank, 128 units and 201 checkpoints, and a drift of 200 checkpoints in which 128 units
-store two patterns more and more strongly: `dynaghost analyze --jobs 2`, and the same call again with nothing to do. Bars: 60 s and
-3 s on two cores. CPU time is of all processes together. `--units N` and `--checkpoints N` change the sizes.
+store two patterns more and more strongly: `dynaghost analyze --jobs 2`, and the same call again with nothing to do.
+Bars: 60 s and 3 s on two cores. CPU time is of all processes together. `--units N` and `--checkpoints N` change the
+sizes.
 """
 
 import argparse
