@@ -184,6 +184,14 @@ def test_the_recipe_for_a_job_array(runs, tmp_path):
     assert {name: parts[name] for name in parts if "/" in name} == {n: at_once[n] for n in at_once if "/" in n}
 
 
+def test_a_pattern_of_files_inside_a_folder_of_folders_is_one_run(runs, tmp_path):
+    told = shell(
+        'dynaghost analyze "$RUNS" --pattern "b/*.npz" --leak 0.5 --out "$OUT"', RUNS=runs, OUT=tmp_path / "out"
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert load_analysis(tmp_path / "out").files[1] == "b/epoch_10.npz"
+
+
 def test_a_failed_run_is_told_by_the_exit_status(runs, tmp_path):
     (runs / "a" / "epoch_0.npz").write_bytes(b"PK")
     told = shell('dynaghost analyze "$RUNS" --jobs 2 --out "$OUT"', RUNS=runs, OUT=tmp_path / "out")

@@ -78,7 +78,8 @@ def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, pa
     """
     from dynaghost.collection import is_collection
 
-    if is_collection(folder):
+    # A pattern of files inside a folder of folders chooses one run among them.
+    if is_collection(folder) and (options["pattern"] is None or not Path(folder).exists()):
         if plots or page:
             raise click.UsageError("--plots, --report: expected one run; the results of many are in their folders")
         analyze_many(folder, out, _load, options, _drop_rule(options), jobs, part)
