@@ -211,12 +211,9 @@ def eigenvalue_along(J: Array, y: Array) -> complex:
     found = _nearest_zero(J, y)
     if found is not None and abs(np.vdot(found[1], y)) >= _SAME_DIRECTION:
         return found[0]
+    # By the angle between y and each vector: shares of y in their basis mean nothing where many are nearly parallel.
     values, vectors = np.linalg.eig(J)
-    try:
-        shares = np.abs(np.linalg.solve(vectors, y.astype(complex)))
-    except np.linalg.LinAlgError:
-        shares = np.abs(vectors.conj().T @ y)
-    return complex(values[np.argmax(shares)])
+    return complex(values[np.argmax(np.abs(vectors.conj().T @ y))])
 
 
 def _nearest_zero(J: Array, v: Array) -> tuple[complex, Array] | None:
