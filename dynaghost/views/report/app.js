@@ -58,12 +58,17 @@ class Explorer {
     // Hidden, it has no width, and is drawn when it is shown.
     if (!this.width) return;
     const { run, root } = this;
+    const held = root.contains(document.activeElement) && document.activeElement.matches("a.event") ? document.activeElement : null;
+    const part = held?.closest(".timeline") ? ".timeline" : ".graph";
     for (const button of root.querySelectorAll(".zoom button")) button.setAttribute("aria-pressed", String(button.value === this.view));
     const svg = root.querySelector(".timeline svg");
     this.time = drawTimeline(svg, run, this.view, this.find("timeline").clientWidth, this.link);
     this.time.pad.addEventListener("click", (click) => this.nearest(this.stepAt(click, svg)));
     drawGraph(root.querySelector(".graph svg"), run, this.find("graph").clientWidth, this.link);
     this.moveCursor();
+    // Whoever is at an event by keyboard stays there.
+    const same = (link) => link.getAttribute("aria-label") === held.getAttribute("aria-label");
+    if (held) [...root.querySelectorAll(`${part} a.event`)].find(same)?.focus({ preventScroll: true });
   }
 
   stepAt(click, svg) {
@@ -106,9 +111,10 @@ class Explorer {
     if (run.focus && (at.s < run.focus[0] || at.s > run.focus[1]) && this.view === "focus") this.zoom("whole");
     this.drawHere();
     if (quiet) return;
-    // Browsers allow only so many changes of the address in a while.
+    // Browsers allow only so many changes of the address in a while; and a link that was pressed meanwhile goes first.
     clearTimeout(this.saving);
-    this.saving = setTimeout(() => history.replaceState(null, "", this.address(at.s)), 120);
+    const before = location.hash;
+    this.saving = setTimeout(() => before === location.hash && history.replaceState(null, "", this.address(at.s)), 120);
   }
 }
 
