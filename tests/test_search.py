@@ -140,6 +140,42 @@ def test_a_line_attractor_is_a_slow_region_and_no_fixed_point():
     assert region.states[:, 0].min() > 0
 
 
+def cosine_ring(units, gain, noise=0.0):
+    """Neurons on a circle coupled by the cosine of their distance; `noise` breaks the ring up, slowly."""
+    angles = 2 * np.pi * np.arange(units) / units
+    W = 2 * gain / units * np.cos(angles[:, None] - angles)
+    return dg.LeakyRNN(W + noise * np.random.default_rng(0).normal(size=W.shape), np.zeros(units))
+
+
+def relu(diagonal, bias):
+    return dg.LeakyRNN(np.diag(diagonal), bias, activation="relu")
+
+
+POSITIVE = np.abs(np.random.default_rng(0).normal(size=(80, 3))) + 0.1
+SPREAD = np.random.default_rng(0).normal(size=(128, 32))
+
+
+@pytest.mark.parametrize(
+    ("system", "starts", "dimension", "fixed_points"),
+    [
+        (relu([1.0, 0.5, 0.2], [0.0, 0.1, 0.1]), POSITIVE, 1, 0),
+        (relu([1.0, 1.0, 0.2], [0.0, 0.0, 0.1]), POSITIVE, 2, None),
+        (cosine_ring(32, 2.0), SPREAD, 1, 1),
+        (cosine_ring(32, 2.0, noise=1e-4), SPREAD, 1, None),
+        (dg.LeakyRNN(2 * np.eye(3), np.zeros(3)), 300, None, None),
+        (dg.LeakyRNN(1.3 * np.eye(8), 0.01 * np.ones(8)), 300, None, None),
+        (network(20, 2.0, 0), 300, None, None),
+    ],
+)
+def test_slow_regions_and_their_dimension(system, starts, dimension, fixed_points):
+    points = search(system, random_starts(system, starts, 0) if isinstance(starts, int) else starts)
+    assert [region.dimension for region in points.slow_regions] == ([] if dimension is None else [dimension])
+    assert fixed_points in (None, len(points.fixed_points))
+    for region in points.slow_regions:
+        assert len(region.states) >= 64
+        np.testing.assert_allclose(region.speeds, system.speed(region.states), rtol=0, atol=1e-15)
+
+
 def test_a_triple_root_is_one_degenerate_point():
     for starts in (None, 64):
         points = dg.find_slow_points(dg.LeakyRNN(np.diag([1.0, 0.5]), [0.0, 0.1]), starts=starts)

@@ -19,7 +19,7 @@ from dynaghost.slowpoints.pointwise import (
     rescued,
 )
 from dynaghost.slowpoints.records import Cost, Coverage, FixedPoint, Ghost, SlowPoints, SlowRegion, Status
-from dynaghost.slowpoints.slow_regions import is_pointlike, region, slow_groups
+from dynaghost.slowpoints.slow_regions import filled, is_pointlike, region, slow_groups
 from dynaghost.systems.base import Array, System
 
 _NEAR_A_ROOT = 1e-6  # after polishing; what is faster is decided by float64 or is no root
@@ -180,7 +180,7 @@ def _unplaced(catalogue: Catalogue) -> tuple[list[SlowRegion], list[FixedPoint]]
     states = np.array(catalogue.unplaced).reshape(-1, system.dim)
     for group in slow_groups(system, states):
         if not is_pointlike(group):
-            found = region(system, group)
+            found = region(system, filled(system, group, catalogue.balls(ghosts=True)))
             regions += [] if found is None else [found]
             continue
         x = group[np.argmin(system.speed(group))]
