@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from dynaghost.analysis import analyze
+from dynaghost.analysis import analyze, load_analysis
 from dynaghost.checkpoints.recognize import as_system, recognize
 from dynaghost.checkpoints.run import load_run
+from dynaghost.cli import main
 from dynaghost.errors import DynaghostError
+from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.training.any_network import network_of
 from dynaghost.training.cues import CueDiscrimination, MatchToSample
 from dynaghost.training.descent import descend, descend_schedule, measure
@@ -254,3 +256,74 @@ def test_two_cue_runs_have_captures_without_more_being_said(tmp_path):
     assert all(points.complete and points.ghosts_complete for points in result.points)
     assert "period response" in " ".join(result.description.notes)
     assert {"capture", "readout_crossing"} & {event.kind.value for event in result.events}
+
+
+@pytest.mark.parametrize(("task", "seed"), [(CueDiscrimination(), 0), (MatchToSample(), 1)])
+def test_ghosts_of_trained_circuits_are_those_of_their_networks(task, seed, tmp_path):
+    train(task, out=tmp_path, rank=2, units=100, seed=seed, save_every=100, learning_rate=0.1, epochs=800)
+    run, seen = load_run(tmp_path), 0
+    for checkpoint in run:
+        network = recognize(checkpoint.read(), run.settings, checkpoint.file).system
+        circuit = network.latent()
+        points = find_slow_points(circuit)
+        assert points.complete
+        assert points.ghosts_complete
+        for ghost in points.ghosts:
+            x = circuit.lift(ghost.x)
+            f, J = network.f(x), network.jacobian(x)
+            one = np.eye(100)
+            bend = J.T @ J + network.second_derivative(x, one[:, None], one[None]) @ f
+            assert np.linalg.norm(f) == pytest.approx(ghost.speed, rel=1e-9)
+            assert np.linalg.norm(J.T @ f) < 1e-9
+            assert np.linalg.eigvalsh(bend)[0] > 0
+            seen += 1
+    assert seen >= 3
+
+
+def test_a_folder_of_the_authors_files_is_analyzed_without_a_word(tmp_path, monkeypatch, capsys):
+    train(
+        CueDiscrimination(), out=tmp_path / "low", rank=2, units=9, seed=2, save_every=50, learning_rate=0.1, epochs=100
+    )
+    train(
+        MatchToSample(),
+        out=tmp_path / "full",
+        rank="full",
+        units=6,
+        seed=2,
+        save_every=50,
+        learning_rate=0.1,
+        epochs=100,
+    )
+    monkeypatch.chdir(tmp_path)
+    for name, weights in (("low", "S_l (9, 2) as nᵀ, S_r (2, 9) as mᵀ, W_in.bias"), ("full", "W_rec (6, 6) as Wᵀ")):
+        for beside in ("run.json", "trials.npz"):
+            (tmp_path / name / beside).unlink()
+        monkeypatch.setattr("sys.argv", ["dynaghost", "analyze", name, "--leak", "0.5"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out = capsys.readouterr().out
+        assert stop.value.code == 0
+        assert weights in out
+        assert "fixed points proved complete at 3 of 3 checkpoints" in out
+
+
+def test_a_relu_run_is_analyzed_with_pictures(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(1)
+    W, b = 0.4 * rng.normal(size=(5, 5)), 0.5 * rng.normal(size=5)
+    (tmp_path / "run").mkdir()
+    for k in range(4):
+        scale = 1.0 + 0.4 * k
+        np.savez(tmp_path / "run" / f"epoch_{k}.npz", weight_hh_l0=scale * W, bias_hh_l0=b, bias_ih_l0=np.zeros(5))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["dynaghost", "analyze", "run", "--activation", "relu", "--out", "out", "--plots"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    out = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "relu(W x + b)" in out
+    assert "fixed points proved complete at 4 of 4 checkpoints" in out
+    assert list((tmp_path / "out").glob("*.png"))
+    for points, k in zip(load_analysis(tmp_path / "out").points, range(4), strict=True):
+        for point in points.fixed_points:
+            step = np.maximum((1.0 + 0.4 * k) * W @ point.x + b, 0)
+            assert np.abs(step - point.x).max() < 1e-9

@@ -58,7 +58,7 @@ def report(name, circuits):
 def trained(task, seed):
     """Circuits of every checkpoint of a training of rank 2."""
     with tempfile.TemporaryDirectory() as folder:
-        train(task, out=folder, rank=2, units=UNITS, seed=seed, learning_rate=0.2, epochs=4000, save_every=200)
+        train(task, out=folder, rank=2, units=UNITS, seed=seed, learning_rate=0.03, epochs=4000, save_every=200)
         run = load_run(folder)
         return [recognize(one.read(), run.settings, one.file).system.latent() for one in run]
 
