@@ -194,6 +194,10 @@ def inspect(file: str, **options: Any) -> None:
     click.echo(slow_points_text(find_slow_points(found.system, **searched), found.system.time))
 
 
+_NEEDED = ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matplotlib", "safetensors")
+_EXTRAS = ("pandas", "pyarrow", "h5py", "dask", "pytorch-lightning", "transformers", "tensorboard")
+
+
 @click.command()
 def info() -> None:
     """Versions, and what this machine offers the compiled kernels."""
@@ -203,7 +207,7 @@ def info() -> None:
     from dynaghost.kernels.machine import describe
 
     click.echo(f"dynaghost {VERSION}, Python {platform.python_version()}, {platform.machine()}")
-    for name in ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matplotlib", "safetensors", "pandas"):
+    for name in (*_NEEDED, *_EXTRAS):
         try:
             click.echo(f"  {name} {version(name)}")
         except PackageNotFoundError:
