@@ -12,8 +12,8 @@ from dynaghost.checkpoints.readouts import readout_of
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
-from dynaghost.columns import chunks
 from dynaghost.errors import DynaghostError
+from dynaghost.packed import chunks
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.trajectories import on_line

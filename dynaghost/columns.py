@@ -1,36 +1,23 @@
 """Many records of one kind ↔ bytes, column by column: a tenth of the space of the records, equal to their last bit.
 
 A run has hundreds of thousands of records that differ in a few numbers. `pack` turns them into one array a field, by
-the type hints of their class as `codec` does, and nothing in the bytes is ever run. `Packed` is a sequence of such
-records that makes them when they are asked for, a block at a time, so that memory holds a few blocks of them.
+the type hints of their class as `codec` does, and nothing in the bytes is ever run.
 """
 
-import bisect
 import dataclasses
-import gc
 import itertools
 import json
 import types
 import zlib
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import cache
-from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints, overload
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from dynaghost.codec import dumps, loads
 
-T = TypeVar("T")
-S = TypeVar("S")
-T_co = TypeVar("T_co", covariant=True)
-
-BLOCK = 256
-"""Records in a block, of which `Packed` makes all at once."""
-
-# Decoded blocks that a sequence keeps: 4096 records.
-_KEPT = 16
 _NUMBERS: dict[Any, tuple[tuple[type, ...], str]] = {
     float: ((float, np.float64), "<f8"),
     int: ((int,), "<i8"),
@@ -55,8 +42,8 @@ def pack(kind: Any, records: Sequence[Any]) -> bytes:
     """
     parts: list[np.ndarray] = []
     _write(kind, records, parts)
-    header = json.dumps([_signature(kind), len(records), [[part.dtype.str, len(part)] for part in parts]])
-    return zlib.compress(b"\n".join([header.encode(), b"".join(part.tobytes() for part in parts)]), 1)
+    head = json.dumps([_signature(kind), len(records), [[part.dtype.str, len(part)] for part in parts]])
+    return zlib.compress(b"\n".join([head.encode(), b"".join(part.tobytes() for part in parts)]), 1)
 
 
 def unpack(kind: Any, data: bytes) -> list[Any]:
@@ -73,223 +60,17 @@ def unpack(kind: Any, data: bytes) -> list[Any]:
     Traceback (most recent call last):
     ValueError: expected records of another kind or version than those that were packed
     """
-    number, layout, body = _header(kind, data)
+    number, layout, body = header(kind, data)
     return _read(kind, number, _parts(layout, body))
 
 
-def packed(kind: Any, records: "Many[Any]") -> bytes:
-    """`pack`, or the bytes of a `Block` as they are."""
-    return records.data if isinstance(records, Block) else pack(kind, tuple(records))
-
-
-def _header(kind: Any, data: bytes) -> tuple[int, list[list[Any]], bytes]:
+def header(kind: Any, data: bytes) -> tuple[int, list[list[Any]], bytes]:
     """Number of records, layout of what follows, and what follows."""
-    header, _, body = zlib.decompress(data).partition(b"\n")
-    signature, number, layout = json.loads(header)
+    head, _, body = zlib.decompress(data).partition(b"\n")
+    signature, number, layout = json.loads(head)
     if signature != _signature(kind):
         raise ValueError("expected records of another kind or version than those that were packed")
     return number, layout, body
-
-
-class Many(Sized, Iterable[T_co], Protocol[T_co]):
-    """What has a length and can be iterated over, again and again: a tuple, or a `Block`."""
-
-
-class Block(Generic[T]):
-    """Some records in bytes.
-
-    Attributes
-    ----------
-    kind : type or type hint
-    size : int
-    data : bytes
-    """
-
-    __slots__ = ("data", "kind", "size")
-
-    def __init__(self, kind: Any, size: int, data: bytes) -> None:
-        self.kind, self.size, self.data = kind, size, data
-
-    @classmethod
-    def of(cls, kind: Any, records: Sequence[T]) -> "Block[T]":
-        """The block of these records."""
-        return cls(kind, len(records), pack(kind, records))
-
-    @classmethod
-    def read(cls, kind: Any, data: bytes) -> "Block[T]":
-        """The block whose bytes these are, which say how many records there are; errors are those of `unpack`."""
-        return cls(kind, _header(kind, data)[0], data)
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(unpack(self.kind, self.data))
-
-
-class Packed(Sequence[T]):
-    """A sequence of records kept in blocks; those that are asked for are made anew.
-
-    Parameters
-    ----------
-    blocks : iterable of Many
-        `Block`s, or whatever else makes its records when it is iterated over.
-
-    Examples
-    --------
-    >>> numbers = Packed.of(int, range(1000))
-    >>> len(numbers), numbers[-1], numbers[2:4], sum(numbers)
-    (1000, 999, (2, 3), 499500)
-    """
-
-    def __init__(self, blocks: Iterable[Many[T]]) -> None:
-        self.blocks = tuple(block for block in blocks if len(block))
-        self._ends = list(itertools.accumulate(len(block) for block in self.blocks))
-        self._made: OrderedDict[int, list[T]] = OrderedDict()
-        # The block last asked for: where it begins and ends.
-        self._first, self._last, self._block = 0, 0, list[T]()
-
-    @classmethod
-    def of(cls, kind: Any, records: Iterable[T]) -> "Packed[T]":
-        """A sequence of these records, which may come from an iterator: no more than a block of them is held."""
-        return cls(Block.of(kind, some) for some in chunks(records, BLOCK))
-
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
-        if isinstance(index, slice):
-            return tuple(self[i] for i in range(*index.indices(len(self))))
-        if self._first <= index < self._last:
-            return self._block[index - self._first]
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(f"expected an index below {len(self)}, got {index}")
-        number = bisect.bisect_right(self._ends, place)
-        self._first, self._last = self._ends[number - 1] if number else 0, self._ends[number]
-        self._block = self._records(number)
-        return self._block[place - self._first]
-
-    def __iter__(self) -> Iterator[T]:
-        for number in range(len(self.blocks)):
-            yield from self._records(number)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Sequence) or isinstance(other, str) or len(self) != len(other):
-            return False
-        return all(a == b for a, b in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"Packed({len(self)} records)"
-
-    def __getstate__(self) -> tuple[Many[T], ...]:
-        return self.blocks
-
-    def __setstate__(self, blocks: tuple[Many[T], ...]) -> None:
-        self.__init__(blocks)  # type: ignore[misc]
-
-    def _records(self, number: int) -> list[T]:
-        if number in self._made:
-            self._made.move_to_end(number)
-        else:
-            self._made[number] = _listed(self.blocks[number])
-            if len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        return self._made[number]
-
-
-def _listed(block: Many[T]) -> list[T]:
-    """All records of a block, made without looking for garbage in between: there is none, and it takes a quarter."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        return list(block)
-    finally:
-        if was:
-            gc.enable()
-
-
-class Packer(Generic[T]):
-    """A list that only grows, packed as it does.
-
-    Examples
-    --------
-    >>> squares = Packer(int)
-    >>> for k in range(600):
-    ...     squares.append(k * k)
-    >>> squares.packed()[-1]
-    358801
-    """
-
-    def __init__(self, kind: Any) -> None:
-        self.kind, self._blocks, self._open = kind, list[Block[T]](), list[T]()
-
-    def append(self, record: T) -> None:
-        """One more record, at the end."""
-        self._open.append(record)
-        if len(self._open) == BLOCK:
-            self._close()
-
-    def packed(self) -> Packed[T]:
-        """All of them as a sequence."""
-        self._close()
-        return Packed(self._blocks)
-
-    def _close(self) -> None:
-        if self._open:
-            self._blocks.append(Block.of(self.kind, self._open))
-            self._open.clear()
-
-
-class Mapped(Sequence[T]):
-    """A function of every item of a sequence, computed when an item is asked for.
-
-    Examples
-    --------
-    >>> list(Mapped(abs, [-1, 2]))
-    [1, 2]
-    """
-
-    def __init__(self, function: Callable[[S], T], items: Sequence[S]) -> None:
-        self._function, self._items = function, items
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
-        if isinstance(index, slice):
-            return tuple(map(self._function, self._items[index]))
-        return self._function(self._items[index])
-
-    def __iter__(self) -> Iterator[T]:
-        return map(self._function, self._items)
-
-
-def chunks(records: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of at most so many consecutive records.
-
-    Examples
-    --------
-    >>> list(chunks(range(5), 2))
-    [[0, 1], [2, 3], [4]]
-    """
-    rest = iter(records)
-    while some := list(itertools.islice(rest, size)):
-        yield some
 
 
 @cache

@@ -21,9 +21,10 @@ import numpy as np
 from dynaghost import tables
 from dynaghost.checkpoints.run import Run
 from dynaghost.codec import loads
-from dynaghost.columns import Block, Packed, pack, packed, unpack
+from dynaghost.columns import pack, unpack
 from dynaghost.database import ELSEWHERE, Database, explained
 from dynaghost.errors import DynaghostError, StoreError
+from dynaghost.packed import Block, Packed, packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.summary import FILES, plain, software, write_summary
 from dynaghost.systems.base import System

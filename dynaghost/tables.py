@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dynaghost.codec import dumps, loads
-from dynaghost.columns import BLOCK, Block, Packed, chunks, packed
+from dynaghost.packed import BLOCK, Block, Packed, chunks, packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.summary import losses_at, plain, software
 from dynaghost.systems.base import Array

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_store import differences
 
-from dynaghost.columns import BLOCK, Block, Mapped, Packed, Packer, chunks, pack, unpack
+from dynaghost.columns import pack, unpack
+from dynaghost.packed import BLOCK, Block, Mapped, Packed, Packer, chunks
 from dynaghost.slowpoints.records import Certificate, SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems.base import Array

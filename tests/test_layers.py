@@ -20,6 +20,7 @@ ROOMS = {
     "display": "",
     "codec": "",
     "columns": "",
+    "packed": "",
     "kernels": "",
     "systems": "base activation toy low_rank recurrent gated module trials",
     "slowpoints": "records certify complexified stability line_search scalar complete search find",

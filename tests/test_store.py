@@ -22,8 +22,8 @@ from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.run import load_run
 from dynaghost.codec import dumps, loads
-from dynaghost.columns import Packed
 from dynaghost.errors import StoreError
+from dynaghost.packed import Packed
 from dynaghost.slowpoints.records import Certificate, Ghost, SlowPoints
 from dynaghost.store import Store, load, open_store, save
 from dynaghost.summary import document, schema, software

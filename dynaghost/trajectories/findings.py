@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dynaghost.columns import Many
 from dynaghost.display import table
 from dynaghost.errors import DynaghostError, counted
+from dynaghost.packed import Many
 from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import RankOneCircuit
@@ -74,7 +74,7 @@ End = tuple[float, int | None]
 class Batch:
     """Consecutive checkpoints analyzed in one task: what a store keeps, and a resumed run does not compute again.
 
-    Its sequences may be blocks, which make their records when they are iterated over (`columns`). What is said of
+    Its sequences may be blocks, which make their records when they are iterated over (`packed`). What is said of
     rank-one networks is empty for others.
 
     Attributes

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from dynaghost.columns import Block, Many, Mapped, Packed
 from dynaghost.errors import DynaghostError
+from dynaghost.packed import Block, Many, Mapped, Packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
 from dynaghost.systems.base import Array, System

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dynaghost.columns import Packed
+from dynaghost.packed import Packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.branches import Branch, CrossingKind, Labels, Relation, Segment, Stretch, Tracks

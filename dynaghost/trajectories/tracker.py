@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dynaghost.columns import Packer
+from dynaghost.packed import Packer
 from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.trajectories.branches import Branch, Crossing, CrossingKind, Labels, Relation, Segment, Stretch, Tracks
 from dynaghost.trajectories.homotopy import Change, Link, LinkStatus, Side
