@@ -434,8 +434,12 @@ def test_several_folders_make_one_page(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, findings in (("first", stuck()), ("second", LINE)):
         findings.save(name)
+        findings.save(f"many/{name}")
+    commands.main(["report", "many"], standalone_mode=False)
+    assert (tmp_path / "many" / "report.html").exists()
     commands.main(["report", "first", "second", "--to", "all.html"], standalone_mode=False)
     page = Page((tmp_path / "all.html").read_text(encoding="utf-8"))
+    assert page.data == Page((tmp_path / "many" / "report.html").read_text(encoding="utf-8")).data
     assert [summary["text"] for summary in page.all("summary") if summary["text"] in ("first", "second")] == [
         "first",
         "second",

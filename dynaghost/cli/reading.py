@@ -81,7 +81,7 @@ def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, pa
     # A pattern of files inside a folder of folders chooses one run among them.
     if is_collection(folder) and (options["pattern"] is None or not Path(folder).exists()):
         if plots or page:
-            raise click.UsageError("--plots, --report: expected one run; the results of many are in their folders")
+            raise click.UsageError("--plots, --report: expected one run; of many, dynaghost report OUT writes one page")
         analyze_many(folder, out, _load, options, _drop_rule(options), jobs, part)
         return
     if not Path(folder).exists():
@@ -137,18 +137,26 @@ def plot(out: str) -> None:
 def report(outs: tuple[str, ...], to: str | None) -> None:
     """Write one HTML page that shows the results in OUT, for any browser, without a network.
 
-    Several folders of results make one page of all of them; then --to is needed.
+    The results of many runs, in one folder or in several, make one page of all of them; of several --to is needed.
     """
     from dynaghost.analysis import load_analysis
     from dynaghost.views.report import report_collection
 
-    if len(outs) == 1:
-        _report(load_analysis(outs[0]), Path(to) if to else Path(outs[0]) / "report.html")
-    elif to is None:
+    if len(outs) > 1 and to is None:
         raise click.UsageError("expected --to FILE for a page of several folders, got none")
-    else:
-        runs = [(Path(out).resolve().name, load_analysis(out)) for out in outs]
-        click.echo(f"wrote {report_collection(runs, to)}")
+    target = Path(to) if to else Path(outs[0]) / "report.html"
+    folders = [folder for out in outs for folder in _with_results(Path(out))]
+    if len(folders) == 1:
+        _report(load_analysis(folders[0]), target)
+        return
+    runs = [(folder.resolve().name, load_analysis(folder)) for folder in folders]
+    click.echo(f"wrote {report_collection(runs, target)}")
+
+
+def _with_results(out: Path) -> list[Path]:
+    """The folder itself; of one without results of its own, those inside it that have some."""
+    inside = [] if (out / "analysis.db").exists() else sorted(path.parent for path in out.glob("*/analysis.db"))
+    return inside or [out]
 
 
 @click.command()
