@@ -25,6 +25,7 @@ _STARTS_A_TURN, _LINES_A_TURN = 128, 16
 _LARGE = 128  # dimensions above which a turn takes fewer of them
 _NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
 _LEAST = 400  # Jacobians that a turn of either method may spend whatever is left
+_LINES_OF_GATED = 3  # times what Newton spends: of trained ones Newton reaches few
 _PRICE = 4  # of a step along a curve of extra forgetting
 _MOST_STATES = 64  # of the first layers of a stack, with which the next one is searched
 _UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
@@ -244,7 +245,7 @@ def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple
         before = catalogue.evaluations
         open_ends.append(newton_phase(catalogue, fresh, most=max(most - sum(spent), _LEAST)))
         spent[NEWTON] += max(catalogue.evaluations - before, many)  # starts in known balls cost nothing else
-        while spent[LINES] <= spent[NEWTON]:
+        while spent[LINES] <= (_LINES_OF_GATED if isinstance(system, Gated) else 1) * spent[NEWTON]:
             before = catalogue.evaluations
             followed = line_phase(catalogue, few, rng, most=max(most - sum(spent), _LEAST))
             if not followed:
