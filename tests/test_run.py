@@ -140,6 +140,21 @@ def test_copies_and_optimizers_are_left_out_and_noted(tmp_path):
     assert all("left out" in note for note in run.notes)
 
 
+def test_a_folder_of_keras_files_is_a_run_and_other_hdf5_is_left_out(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    for epoch in (0, 10, 20):
+        with h5py.File(tmp_path / f"epoch_{epoch}.weights.h5", "w") as file:
+            for k, shape in enumerate([(2, 9), (3, 9), (2, 9)]):
+                file[f"layers/gru/cell/vars/{k}"] = np.full(shape, 0.1 * epoch)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"] = np.zeros((100, 20))
+    (tmp_path / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(9))
+    run = load_run(tmp_path)
+    assert (steps(run), run.axis) == ([0, 10, 20], "epoch")
+    assert recognize(run.checkpoints[1].read(), run.settings, "epoch_10.weights.h5").system.dim == 3
+    assert [note.split(": ")[0] for note in run.notes] == ["broken.h5 left out", "data.h5 left out"]
+
+
 def test_duplicate_content_is_dropped_only_where_the_index_repeats(tmp_path):
     for name in ("epoch_1.npz", "epoch_2.npz", "copy_of_epoch_2.npz"):
         np.savez(tmp_path / name, **weights(0))

@@ -130,7 +130,7 @@ def gather(source: Source, pattern: str | None, aside: str | None = None) -> Fil
                 else "nothing there"
             )
             raise CheckpointError(f"{folder}: expected a folder of checkpoints, got {got}")
-        return _from_paths(*_in_folder(folder, pattern, aside), str(folder))
+        return _from_paths(_in_folder(folder, pattern, aside), str(folder))
     if pattern is not None:
         raise CheckpointError("pattern: expected a folder to choose files from, got a list or mapping")
     items = list(source.items()) if isinstance(source, Mapping) else list(enumerate(source))
@@ -138,29 +138,27 @@ def gather(source: Source, pattern: str | None, aside: str | None = None) -> Fil
         raise CheckpointError("expected at least one checkpoint, got an empty list")
     if all(isinstance(item, str | PathLike) for _, item in items):
         named = {fspath(path): Path(path) for _, path in items}
-        files = _from_paths(named, (), f"a list of {counted(len(named), 'file')}", listed=True)
+        files = _from_paths(named, f"a list of {counted(len(named), 'file')}", listed=True)
         steps = {fspath(path): _step(step) for step, path in items} if isinstance(source, Mapping) else {}
         return dataclasses.replace(files, steps=steps)
     return _from_dicts(items, isinstance(source, Mapping))
 
 
-def _in_folder(folder: Path, pattern: str | None, aside: str | None) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Checkpoint files below a folder, by their names inside it, and notes on others."""
-    found, notes = {}, []
+def _in_folder(folder: Path, pattern: str | None, aside: str | None) -> dict[str, Path]:
+    """Checkpoint files below a folder, by their names inside it."""
+    found = {}
     for path in _below(folder, pattern):
         name = path.relative_to(folder).as_posix()
         hidden = name.startswith(".") or "/." in name
         if not path.is_file() or hidden or path.name in tables.NAMES or name == aside:
             continue
         kind = sniff(path)
-        if kind == "hdf5":
-            notes.append(f"{name} left out: HDF5, which this version does not read")
-        elif kind != "npy" and (kind is not None or path.suffix in _SUFFIXES):
+        if kind != "npy" and (kind is not None or path.suffix in _SUFFIXES):
             found[name] = path
     if not found:
-        what = f"files like {pattern!r}" if pattern else "checkpoints (.pt, .pth, .ckpt, .npz, .safetensors)"
+        what = f"files like {pattern!r}" if pattern else "checkpoints (.pt, .pth, .ckpt, .npz, .safetensors, .h5)"
         raise CheckpointError(f"{folder}: expected {what}, got {_contents(folder)}")
-    return found, tuple(notes)
+    return found
 
 
 def _contents(folder: Path) -> str:
@@ -179,11 +177,11 @@ def _below(folder: Path, pattern: str | None) -> list[Path]:
         ) from error
 
 
-def _from_paths(paths: dict[str, Path], notes: tuple[str, ...], source: str, *, listed: bool = False) -> Files:
+def _from_paths(paths: dict[str, Path], source: str, *, listed: bool = False) -> Files:
     if (stacked := _stacked(paths, source)) is not None:
-        return dataclasses.replace(stacked, notes=notes)
+        return stacked
     entries: list[Entry] = []
-    left_out = list(notes)
+    left_out: list[str] = []
     parameters: dict[str, tuple[Any, str]] = {}
     digests: dict[str, bytes] = {}
     # Entries are many and shapes are few.
