@@ -194,7 +194,8 @@ def _newton_from(system: System, z: Array, reach: float) -> Array | None:
 def eigenvalue_along(J: Array, y: Array) -> complex:
     """The eigenvalue of J(z) in whose direction y = Im z lies, along which z and its conjugate part.
 
-    Near the axis it is the one nearest 0. Farther away another one, of a unit that merely contracts, may be nearer.
+    Near the axis it is the one nearest 0. Farther away another one, of a unit that merely contracts, may be nearer; then
+    it is the one whose vector is nearly along y, and where none is, the one nearest 0 after all.
 
     Parameters
     ----------
@@ -213,7 +214,8 @@ def eigenvalue_along(J: Array, y: Array) -> complex:
         return found[0]
     # By the angle between y and each vector: shares of y in their basis mean nothing where many are nearly parallel.
     values, vectors = np.linalg.eig(J)
-    return complex(values[np.argmax(np.abs(vectors.conj().T @ y))])
+    along = np.abs(vectors.conj().T @ y)
+    return complex(values[np.argmax(along) if along.max() >= _SAME_DIRECTION else np.argmin(np.abs(values))])
 
 
 def _nearest_zero(J: Array, v: Array) -> tuple[complex, Array] | None:
