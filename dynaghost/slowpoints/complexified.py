@@ -194,8 +194,8 @@ def _newton_from(system: System, z: Array, reach: float) -> Array | None:
 def eigenvalue_along(J: Array, y: Array) -> complex:
     """The eigenvalue of J(z) in whose direction y = Im z lies, along which z and its conjugate part.
 
-    Near the axis it is the one nearest 0. Farther away another one, of a unit that merely contracts, may be nearer; then
-    it is the one whose vector is nearly along y, and where none is, the one nearest 0 after all.
+    Near the axis it is the one nearest 0. Farther away another one, of a unit that merely contracts, may be nearer:
+    then the one whose vector is nearly along y counts, and where none is, the one nearest 0 after all.
 
     Parameters
     ----------
