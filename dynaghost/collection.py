@@ -16,13 +16,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dynaghost.analysis import Analysis, analyze
+from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import read_json
 from dynaghost.collected import COLLECTION, Collection, Explained, Row, load_collection, save_collection
 from dynaghost.database import explained
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.store import DATABASE, open_store
+from dynaghost.trajectories.chance import Chance, chance
 from dynaghost.trajectories.drops import DropRule
 
 Source = str | PathLike[str] | Sequence[str | PathLike[str]]
@@ -165,6 +166,30 @@ def merge(parts: Sequence[Folder], out: Folder) -> Collection:
     merged = Collection(first.source, first.settings, tuple(rows[name] for name in sorted(rows)))
     save_collection(merged, target)
     return merged
+
+
+def results(collection: Collection, out: Folder) -> Iterator[tuple[str, Analysis]]:
+    """Name and results of each run that was analyzed, read one after the other.
+
+    Raises
+    ------
+    StoreError
+        If a folder of results is not there.
+    """
+    return ((row.name, load_analysis(Path(out) / row.name)) for row in collection.runs if not row.error)
+
+
+def chance_over(collection: Collection, out: Folder) -> Chance | None:
+    """How likely events lie so near the drops by chance, over all runs; None if no run was analyzed.
+
+    Raises
+    ------
+    StoreError
+        If a folder of results is not there.
+    """
+    if len(collection.failed) == len(collection.runs):
+        return None
+    return chance(found for _, found in results(collection, out))
 
 
 def _part(found: dict[str, Path], i: int, n: int) -> dict[str, Path]:

@@ -14,10 +14,11 @@ import pytest
 from dynaghost.analysis import analyze, load_analysis
 from dynaghost.checkpoints.run import load_run
 from dynaghost.collected import load_collection
-from dynaghost.collection import analyze_collection, find_runs, is_collection, merge
+from dynaghost.collection import analyze_collection, chance_over, find_runs, is_collection, merge
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.export import export_collection
 from dynaghost.summary import document
+from dynaghost.trajectories.chance import chance
 from dynaghost.views.collection_text import collection_summary
 
 RATES = {"a": 0.1, "b": 0.1, "c": 0.2}
@@ -199,3 +200,41 @@ def test_a_failed_run_is_told_by_the_exit_status(runs, tmp_path):
     assert "a: " in told.stdout.partition("not analyzed: 1 run")[2]
     assert shell('dynaghost export "$OUT"', OUT=tmp_path / "out").returncode == 0
     assert (tmp_path / "out" / "export" / "runs.csv").is_file()
+
+
+def dynaghost(*words):
+    program = "from dynaghost.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True)
+
+
+def test_the_command_writes_page_and_pictures_of_all_runs(runs, tmp_path):
+    (runs / "b" / "epoch_50.npz").write_bytes(b"PK broken")
+    told = dynaghost("analyze", f"{runs}/*", "--out", tmp_path / "out", "--report", "--plots")
+    assert told.returncode == 1
+    assert "no p-value for events near drops: 2 separate drops, and a p-value takes at least 5" in told.stdout
+    assert f"pictures in {tmp_path / 'out' / 'c'}\n" in told.stdout
+    assert (tmp_path / "out" / "c" / "branches.png").is_file()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "2 runs, and 1 that could not be analyzed" in page
+    assert "<h3>Not analyzed: 1 run</h3><ul><li><strong>b</strong>: " in page
+    again = dynaghost("report", tmp_path / "out", "--to", tmp_path / "again.html")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_drops_of_several_runs_make_one_p_value(tmp_path):
+    for seed in range(5):
+        write_run(tmp_path / "runs" / f"seed{seed}", rate=0.1, seed=seed)
+    found = analyze_collection(tmp_path / "runs", tmp_path / "out")
+    near = chance_over(found, tmp_path / "out")
+    assert near == chance([analyze(load_run(tmp_path / "runs" / f"seed{seed}")) for seed in range(5)])
+    assert (near.drops, near.runs) == (5, 5)
+    # In each run the window of the drop takes up a known share of the circle, and so likely is an event in all five.
+    assert near.p < 0.05
+    assert f"p = {near.p:.3g} for events so near drops by chance" in collection_summary(found, near)
+
+
+def test_without_an_analyzed_run_there_is_no_chance(tmp_path):
+    write_run(tmp_path / "runs" / "a", rate=0.1)
+    (tmp_path / "runs" / "a" / "epoch_50.npz").write_bytes(b"PK broken")
+    assert chance_over(analyze_collection(tmp_path / "runs", tmp_path / "out"), tmp_path / "out") is None

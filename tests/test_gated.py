@@ -173,7 +173,7 @@ def test_hidden_and_cell_states_are_torchs():
         ),
         ({"weight_hh": [np.ones((6, 2))] * 2, "weight_ih": np.ones((6, 3))}, "one array for each of 2 layers, got 1"),
         ({"weight_hh": np.ones((6, 2)), "bias_hh": np.ones(2)}, r"bias_hh: expected shape \(6,\) in layer 0"),
-        ({"weight_hh": np.ones((6, 2)), "inputs": [1.0]}, r"inputs: expected 0 number\(s\), got an array of shape"),
+        ({"weight_hh": np.ones((6, 2)), "inputs": [1.0]}, r"inputs: expected one number or 0, got an array of shape"),
         ({"weight_hh": np.full((6, 2), np.nan)}, "weight_hh: expected finite numbers, got nan"),
         ({"weight_hh": np.ones((6, 2)), "leak": None}, "leak"),
         ({"weight_hh": np.ones((6, 2)), "time": "x"}, "time"),

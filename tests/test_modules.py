@@ -244,7 +244,7 @@ def test_callables_of_tensors_and_with_inputs():
         (nn.Linear(4, 3), {"dim": 4}, r"module: expected new states of shape \(2, 4\), got \(2, 3\)"),
         (nn.Linear(3, 3), {"dim": 4}, "module: expected one of states"),
         (nn.LSTM(3, 4, proj_size=2), {}, "proj_size"),
-        (nn.GRU(3, 4), {"inputs": [1.0]}, r"inputs: expected 3 number\(s\)"),
+        (nn.GRU(3, 4), {"inputs": [1.0]}, r"inputs: expected one number or 3"),
         (nn.GRU(3, 4), {"time": "flow", "leak": 2.0}, "leak"),
         (3, {}, "expected a checkpoint file"),
     ],
@@ -255,3 +255,14 @@ def test_nonsense_is_refused_by_name(source, options, says):
     if isinstance(source, int):
         with pytest.raises(dg.DynaghostError, match=r"expected a torch\.nn\.Module or a callable, got int"):
             from_object(source)
+
+
+@pytest.mark.parametrize("kind", ["GRU", "LSTM", "RNN", "GRUCell"])
+def test_one_number_is_every_input(kind):
+    module = getattr(torch.nn, kind)(3, 2)
+    one, each = (dg.as_system(module, inputs=given) for given in (0.7, [0.7, 0.7, 0.7]))
+    x = np.linspace(-0.5, 0.5, one.dim)
+    assert np.array_equal(one.f(x), each.f(x))
+    assert not np.array_equal(one.f(x), dg.as_system(module).f(x))
+    with pytest.raises(dg.DynaghostError, match=r"inputs: expected one number or 3, got an array of shape \(2,\)"):
+        dg.as_system(module, inputs=[0.7, 0.7])

@@ -1,4 +1,4 @@
-"""Commands on many runs: analyze with a pattern, merge, and the export of a collection."""
+"""Commands on many runs: analyze with a pattern, merge, and the page of a collection."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dynaghost.cli.options import progress_bar
+from dynaghost.errors import counted
 
 
 def analyze_many(
@@ -18,6 +19,9 @@ def analyze_many(
     rule: Any,
     jobs: int,
     part: str | None,
+    *,
+    plots: bool,
+    page: bool,
 ) -> None:
     """Analyze the runs of a pattern or a folder of folders, and print what is found about them."""
     from dynaghost.collection import analyze_collection, find_runs
@@ -38,7 +42,7 @@ def analyze_many(
             part=chosen,
             progress=progress,
         )
-    _tell(found, out)
+    _tell(found, out, plots=plots, page=page)
 
 
 @click.command()
@@ -51,10 +55,35 @@ def merge(parts: tuple[str, ...], out: str) -> None:
     _tell(put_together(parts, out), out)
 
 
-def _tell(collection: Any, out: str) -> None:
+def write_page(collection: Any, out: Path, target: Path) -> None:
+    """Write the page of all runs of a collection, and say so."""
+    from dynaghost.collection import results
+    from dynaghost.views.report import report_collection
+
+    failed = [(row.name, row.error) for row in collection.failed]
+    click.echo(f"wrote {report_collection(list(results(collection, out)), target, failed=failed)}")
+
+
+def draw_each(collection: Any, out: Path) -> None:
+    """Draw the pictures of each run of a collection into its folder of results, and say so."""
+    from dynaghost.collection import results
+    from dynaghost.views.plot import figures
+
+    for name, found in results(collection, out):
+        click.echo(f"drew {counted(len(figures(found, out / name)), 'picture')} in {out / name}")
+
+
+def _tell(collection: Any, out: str, *, plots: bool = False, page: bool = False) -> None:
+    from dynaghost.collection import chance_over
     from dynaghost.views.collection_text import collection_summary
 
-    click.echo(f"{collection_summary(collection)}\n\nresults in {Path(out)}")
+    click.echo(collection_summary(collection, chance_over(collection, out)))
+    some = len(collection.failed) < len(collection.runs)
+    if plots and some:
+        draw_each(collection, Path(out))
+    if page and some:
+        write_page(collection, Path(out), Path(out) / "report.html")
+    click.echo(f"\nresults in {Path(out)}")
     if collection.failed:
         # Everything else was read and done, but not these.
         raise click.exceptions.Exit(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dynaghost.cli.collections import analyze_many
+from dynaghost.cli.collections import analyze_many, draw_each, write_page
 from dynaghost.cli.options import Real, Whole, compiling_told, grouped, progress_bar
 from dynaghost.errors import DynaghostError
 from dynaghost.version import VERSION
@@ -80,9 +80,7 @@ def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, pa
 
     # A pattern of files inside a folder of folders chooses one run among them.
     if is_collection(folder) and (options["pattern"] is None or not Path(folder).exists()):
-        if plots or page:
-            raise click.UsageError("--plots, --report: expected one run; of many, dynaghost report OUT writes one page")
-        analyze_many(folder, out, _load, options, _drop_rule(options), jobs, part)
+        analyze_many(folder, out, _load, options, _drop_rule(options), jobs, part, plots=plots, page=page)
         return
     if not Path(folder).exists():
         raise click.BadParameter(f"expected a folder that exists, or a pattern, got {folder!r}", param_hint="FOLDER")
@@ -125,9 +123,13 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
 @click.command()
 @click.argument("out", type=click.Path(exists=True, file_okay=False))
 def plot(out: str) -> None:
-    """Draw the pictures of the results in OUT."""
+    """Draw the pictures of the results in OUT, of many runs those of each."""
     from dynaghost.analysis import load_analysis
+    from dynaghost.collected import COLLECTION, load_collection
 
+    if (Path(out) / COLLECTION).is_file():
+        draw_each(load_collection(out), Path(out))
+        return
     _draw(load_analysis(out), Path(out))
 
 
@@ -140,11 +142,15 @@ def report(outs: tuple[str, ...], to: str | None) -> None:
     The results of many runs, in one folder or in several, make one page of all of them; of several --to is needed.
     """
     from dynaghost.analysis import load_analysis
+    from dynaghost.collected import COLLECTION, load_collection
     from dynaghost.views.report import report_collection
 
     if len(outs) > 1 and to is None:
         raise click.UsageError("expected --to FILE for a page of several folders, got none")
     target = Path(to) if to else Path(outs[0]) / "report.html"
+    if len(outs) == 1 and (Path(outs[0]) / COLLECTION).is_file():
+        write_page(load_collection(outs[0]), Path(outs[0]), target)
+        return
     folders = [folder for out in outs for folder in _with_results(Path(out))]
     if len(folders) == 1:
         _report(load_analysis(folders[0]), target)

@@ -208,7 +208,7 @@ class GRU(Gated):
         Optional for the first layer, if there are no inputs; a further layer reads the state of the one before.
     bias_hh, bias_ih : array (3·hidden,), or a list
         0 where not given. They add up but for n, where bias_hh stands inside the product with r.
-    inputs : array (inputs,)
+    inputs : float or array (inputs,)
         The constant input; 0 by default. What it adds to the gates, weight_ih·inputs + bias_ih, is rounded once to
         float64 and exact from there on.
     leak, time

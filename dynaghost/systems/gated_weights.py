@@ -59,10 +59,8 @@ def _bias(name: str, arrays: list[Array], layer: int, size: int) -> Array:
 
 
 def constant_input(inputs: ArrayLike | None, size: int) -> Array:
-    """The input, zeros by default."""
-    if inputs is None:
-        return np.zeros(size)
-    vector = finite("inputs", inputs, ndim=1)
-    if vector.shape != (size,):
-        raise DynaghostError(f"inputs: expected {size} number(s), got an array of shape {vector.shape}")
-    return vector
+    """The input, zeros by default; one number is every input."""
+    vector = finite("inputs", 0.0 if inputs is None else inputs)
+    if vector.ndim and vector.shape != (size,):
+        raise DynaghostError(f"inputs: expected one number or {size}, got an array of shape {vector.shape}")
+    return np.broadcast_to(vector, (size,)).copy()

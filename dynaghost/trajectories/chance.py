@@ -6,7 +6,7 @@ likely, independently for each run. The statistic is the sum over drops of the t
 nearest to it, 0 where one lies inside, all in shares of the run and around the circle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -100,14 +100,14 @@ class Circle:
 
 
 def chance(
-    results: Findings | Sequence[Findings], *, least: int = LEAST, permutations: int = 9999, seed: int = 0
+    results: Findings | Iterable[Findings], *, least: int = LEAST, permutations: int = 9999, seed: int = 0
 ) -> Chance:
     """A permutation p-value for events near drops, against shifted times of the events.
 
     Parameters
     ----------
-    results : analysis or sequence of analyses
-        A run, or a collection of runs.
+    results : analysis or iterable of analyses
+        A run, or a collection of runs, which are looked at one after the other.
     least : int, optional
         Fewest separate drops.
     permutations : int, optional
@@ -131,12 +131,11 @@ def chance(
     >>> found.p, found.because
     (None, '0 separate drops, and a p-value takes at least 5')
     """
-    runs = [results] if isinstance(results, Findings) else list(results)
-    if not runs:
-        raise DynaghostError("results: expected at least one analysis, got none")
     if least < 1 or permutations < 99:
         raise DynaghostError(f"least, permutations: expected at least 1 and 99, got {least} and {permutations}")
-    circles = [circle_of(run) for run in runs]
+    circles = [circle_of(run) for run in ([results] if isinstance(results, Findings) else results)]
+    if not circles:
+        raise DynaghostError("results: expected at least one analysis, got none")
     drops = sum(len(circle.starts) for circle in circles)
     useful = [circle for circle in circles if len(circle.starts) and len(circle.events)]
     hits = sum(int(np.sum(circle.gaps(np.array(0.0)) == 0)) for circle in useful)

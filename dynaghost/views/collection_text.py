@@ -2,14 +2,22 @@
 
 from dynaghost.collected import Collection, Parameter
 from dynaghost.errors import counted
+from dynaghost.trajectories.chance import Chance
+from dynaghost.views.text import chance_text
 
 MOST = 12
 """Most values of a parameter that a table lists."""
 _ANSWERS = ("ghost", "bifurcation", "both", "none", "undecided")
 
 
-def collection_summary(collection: Collection) -> str:
+def collection_summary(collection: Collection, chance: Chance | None = None) -> str:
     """The whole answer as text: drops by verdict, the same by each parameter that varies, and the runs that failed.
+
+    Parameters
+    ----------
+    collection : Collection
+    chance : Chance, optional
+        Over all its runs, as `chance_over` gives it.
 
     Examples
     --------
@@ -27,6 +35,7 @@ def collection_summary(collection: Collection) -> str:
     told = ", ".join(f"{name} {collection.verdicts[name]}" for name in _ANSWERS if name in collection.verdicts)
     lines = [f"{collection.source}: {counted(len(collection.runs), 'run')}, {analyzed} of them analyzed"]
     lines.append(f"{counted(drops, 'abrupt drop')} of the loss" + (f": {told}" if told else ""))
+    lines += [chance_text(chance)] if chance else []
     for name in collection.varied:
         table = collection.by(name)
         if len(table) <= MOST:

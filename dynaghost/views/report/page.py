@@ -71,7 +71,11 @@ def report(findings: Findings, path: str | PathLike[str], *, title: str | None =
 
 
 def report_collection(
-    runs: Sequence[tuple[str, Findings]], path: str | PathLike[str], *, title: str = "Collection of runs"
+    runs: Sequence[tuple[str, Findings]],
+    path: str | PathLike[str],
+    *,
+    title: str = "Collection of runs",
+    failed: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write one HTML file that shows many runs: a table of all, and each of the first 100 as a section that opens.
 
@@ -82,6 +86,8 @@ def report_collection(
     path : path
         The file to write; its folder is made where there is none.
     title : str
+    failed : sequence of (str, str), optional
+        Name of each run that could not be analyzed, and why: they are listed below the table.
 
     Returns
     -------
@@ -109,8 +115,10 @@ def report_collection(
     most = max(MOST // len(open_to), LEAST)
     chosen = [shown(findings, most) for _, findings in open_to]
     parts = [_folded(name, f, k, chosen[k], len(open_to)) for k, (name, f) in enumerate(open_to)]
-    content = f"<section>{collection.table(runs, MOST_RUNS)}</section>{''.join(parts)}{_part(*_words(open_to[0][1]))}"
-    summary = f"<p>{escape(counted(len(runs), 'run'))}</p>"
+    overview = f"<section>{collection.table(runs, MOST_RUNS)}{collection.not_analyzed(failed)}</section>"
+    content = f"{overview}{''.join(parts)}{_part(*_words(open_to[0][1]))}"
+    told = f", and {len(failed)} that could not be analyzed" if failed else ""
+    summary = f"<p>{escape(counted(len(runs), 'run'))}{told}</p>"
     data = [payload(findings, indices, len(open_to)) for (_, findings), indices in zip(open_to, chosen, strict=True)]
     return _write(path, title, summary, content, data)
 
