@@ -553,3 +553,20 @@ def test_imports_are_light():
     names = "('torch', 'matplotlib', 'networkx', 'scipy.optimize', 'safetensors')"
     program = f"import sys, dynaghost.checkpoints.run; print([n for n in sys.modules if n in {names}])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_weight_may_be_a_list_of_rows():
+    lists = [{"W": [[gain, 0.1], [0.0, 0.5]], "b": [0.0, 0.2], "callbacks": [[1, 2], [3, 4]]} for gain in (0.5, 1.5)]
+    arrays = [{"W": np.array(one["W"]), "b": np.array(one["b"])} for one in lists]
+    read = [[checkpoint.read() for checkpoint in load_run(source)] for source in (lists, arrays)]
+    for one, other in zip(*read, strict=True):
+        assert list(one) == list(other) == ["W", "b"]
+        assert np.array_equal(one["W"], other["W"])
+
+
+def test_a_row_repeated_without_end_is_refused_at_once():
+    row = [1.0] * 1000
+    began = time.perf_counter()
+    with pytest.raises(CheckpointError, match="10000000 numbers in lists, got more"):
+        load_run([{"W": [row] * 100_000, "b": row}])
+    assert time.perf_counter() - began < 1

@@ -23,7 +23,7 @@ Leaf = Any
 def leaves(tree: Any, file: str) -> dict[str, Leaf]:
     """Arrays, tensors and scalars of nested dicts, lists, and objects that became stubs, by dotted name.
 
-    A list of numbers is one leaf. None, and objects of no use here, are left out; so are containers at the top whose
+    A list of numbers is one leaf, and so is a list of such lists of one length, a matrix. None, and objects of no use here, are left out; so are containers at the top whose
     name begins with one of `TRAINING_STATE`.
 
     Parameters
@@ -51,7 +51,7 @@ def leaves(tree: Any, file: str) -> dict[str, Leaf]:
     found: dict[str, Leaf] = {}
     count = 0
     for visit, (name, leaf) in enumerate(_walk(tree, "", ())):
-        count += len(leaf) if isinstance(leaf, list | tuple) else 0
+        count += _size(leaf)
         if visit > _MOST_VISITS or count > _MOST_NUMBERS:
             raise CheckpointError(
                 f"{file}: expected at most {_MOST_VISITS} entries and {_MOST_NUMBERS} numbers in lists, got more"
@@ -74,7 +74,7 @@ def _walk(tree: Any, name: str, above: tuple[int, ...]) -> Iterator[tuple[str, L
     if id(tree) in above or len(above) > _DEEPEST:
         return
     for key, child in children:
-        if not above and key.startswith(TRAINING_STATE) and _children(child) is not None:
+        if not above and key.startswith(TRAINING_STATE) and (_children(child) is not None or _is_matrix(child)):
             continue
         yield from _walk(child, ".".join(filter(None, (name, key))), (*above, id(tree)))
 
@@ -84,7 +84,7 @@ def _children(tree: Any) -> list[tuple[str, Any]] | None:
     if isinstance(tree, Mapping):
         return [(str(key), value) for key, value in tree.items() if isinstance(key, str | int)]
     if isinstance(tree, list | tuple):
-        return None if _is_numbers(tree) else [(str(key), value) for key, value in enumerate(tree)]
+        return None if _is_numbers(tree) or _is_matrix(tree) else [(str(key), value) for key, value in enumerate(tree)]
     if isinstance(tree, Stub):
         return _inside(tree)
     return None
@@ -112,6 +112,21 @@ def _is_numbers(values: list[Any] | tuple[Any, ...]) -> bool:
     # NumPy's scalars are numbers too: [np.float64(1.0)] must not fall apart into entries of its own.
     kinds = int | float | np.integer | np.floating
     return len(values) > 0 and all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
+
+
+def _is_matrix(values: Any) -> bool:
+    """Whether it is a list of rows, lists of numbers of one length. A pickle can repeat a row: it is looked at once."""
+    if not isinstance(values, list | tuple) or not all(isinstance(row, list | tuple) for row in values):
+        return False
+    rows = {id(row): row for row in values}.values()
+    return len(rows) > 0 and len({len(row) for row in rows}) == 1 and all(_is_numbers(row) for row in rows)
+
+
+def _size(leaf: Leaf) -> int:
+    """How many numbers a list holds."""
+    if not isinstance(leaf, list | tuple):
+        return 0
+    return len(leaf) * (len(leaf[0]) if leaf and isinstance(leaf[0], list | tuple) else 1)
 
 
 def _checked(leaf: Any, name: str, file: str) -> Leaf:
