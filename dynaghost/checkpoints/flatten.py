@@ -23,8 +23,8 @@ Leaf = Any
 def leaves(tree: Any, file: str) -> dict[str, Leaf]:
     """Arrays, tensors and scalars of nested dicts, lists, and objects that became stubs, by dotted name.
 
-    A list of numbers is one leaf, and so is a list of such lists of one length, a matrix. None, and objects of no use here, are left out; so are containers at the top whose
-    name begins with one of `TRAINING_STATE`.
+    A list of numbers is one leaf, and so is a list of such lists of one length, a matrix. None, and objects of no use
+    here, are left out; so are containers at the top whose name begins with one of `TRAINING_STATE`.
 
     Parameters
     ----------
