@@ -84,7 +84,7 @@ def escape_times(
     >>> from dynaghost.systems import LeakyRNN
     >>> decay = LeakyRNN([[0.0]], [0.0], leak=0.01)
     >>> (time,) = escape_times(decay, np.array([[1.0]]), Readout(np.ones(1), 0.0, 0.5, ""))
-    >>> abs(time - np.log(2)) < 0.01
+    >>> bool(abs(time - np.log(2)) < 0.01)
     True
     """
     x = np.asarray(starts, dtype=float)
