@@ -13,7 +13,6 @@ from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
-from dynaghost.packed import chunks
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.trajectories import on_line
@@ -21,6 +20,7 @@ from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
 from dynaghost.trajectories.trial import Trial
+from dynaghost.workers import in_workers
 
 Compute = Callable[[tuple[int, ...], Sequence[System]], Batch]
 """From the steps and networks of a batch, and one more of each, to what is found about it."""
@@ -35,8 +35,14 @@ class Analysis(Findings):
     `points`, `branches`, `events`, `verdicts`, `graph`, `to_dataframe()` and the rest are those of `Findings`.
     """
 
-    def save(self, out: str | PathLike[str]) -> None:
+    def save(self, out: str | PathLike[str], *, n_jobs: int = 1) -> None:
         """Write the folder of results: `analysis.db`, `analysis.json`, `graph.graphml` and `graph.json`.
+
+        Parameters
+        ----------
+        out : path
+        n_jobs : int
+            Workers; what is written is the same for any number.
 
         Raises
         ------
@@ -45,7 +51,7 @@ class Analysis(Findings):
         """
         from dynaghost.store import save
 
-        save(self, out)
+        save(self, out, n_jobs=n_jobs)
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write one HTML page that shows it all, for any browser, without a network (`views.report`).
@@ -328,15 +334,8 @@ def _batches(
 def _computed(flow: Flow, run: Run, spans: dict[int, slice], n_jobs: int) -> Iterator[tuple[int, Batch]]:
     # One checkpoint more than the batch's own, for the link into the next batch.
     tasks = ((i, run.checkpoints[span.start : span.stop + 1]) for i, span in spans.items())
-    if n_jobs == 1 or len(spans) < 2:
-        yield from (compute_batch(*task, run.settings, flow.compute) for task in tasks)
-        return
-    from joblib import Parallel, delayed
-
-    with Parallel(n_jobs=n_jobs, return_as="generator") as workers:
-        # By the group, so that no more batches than these wait to be kept.
-        for group in chunks(tasks, _AHEAD * n_jobs):
-            yield from workers(delayed(compute_batch)(*task, run.settings, flow.compute) for task in group)
+    calls = ((*task, run.settings, flow.compute) for task in tasks)
+    return in_workers(compute_batch, calls, n_jobs if len(spans) > 1 else 1, ahead=_AHEAD)
 
 
 def compute_batch(i: int, checkpoints: Sequence[Checkpoint], settings: Settings, compute: Compute) -> tuple[int, Batch]:

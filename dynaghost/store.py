@@ -28,12 +28,14 @@ from dynaghost.packed import Block, Packed, packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.summary import FILES, plain, software, write_summary
 from dynaghost.systems.base import System
+from dynaghost.told import Told, parts, tell
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, End, Findings
 from dynaghost.trajectories.homotopy import Link
-from dynaghost.trajectories.on_line import batch_of
+from dynaghost.trajectories.on_line import LONG, batch_of
 from dynaghost.trajectories.stacks import Circuit, Stack
 from dynaghost.trajectories.trial import Trial
+from dynaghost.workers import in_workers
 
 DATABASE = "analysis.db"
 FORMAT = 2
@@ -49,6 +51,9 @@ _CREATE = (
     "CREATE TABLE circuits (number INTEGER PRIMARY KEY, size, units, rank, leak, time, form, m, n, b)",
     "CREATE TABLE file (name TEXT PRIMARY KEY, size)",
 )
+
+# Told parts for each worker that may wait to be stored.
+_AHEAD = 16
 
 # The kinds of records of a batch's parts.
 _KINDS: dict[str, Any] = {"points": SlowPoints, "links": Link, "odd": bool, "ends": End}
@@ -211,8 +216,14 @@ class Store(Database):
             if isinstance(batch.circuits, Stack):
                 self._keep_circuits(i, batch.circuits)
 
-    def finish(self, findings: Findings) -> None:
+    def finish(self, findings: Findings, told: Iterable[Told]) -> None:
         """Write the final tables in one transaction, in the place of earlier ones.
+
+        Parameters
+        ----------
+        findings : Findings
+        told : iterable of Told
+            What is told of its checkpoints, in order.
 
         Raises
         ------
@@ -223,7 +234,7 @@ class Store(Database):
             for name, columns in tables.TABLES.items():
                 self._connection.execute(f"DROP TABLE IF EXISTS {name}")
                 self._connection.execute(f"CREATE TABLE {name} ({columns})")
-            for name, rows in tables.rows(findings):
+            for name, rows in tables.rows(findings, told):
                 self._insert(name, rows)
             self._finish_circuits(findings.circuits)
             # Other files than these results' may still be there.
@@ -325,7 +336,7 @@ def key_of(content: str) -> str:
     return hashlib.sha256(f"dynaghost {software()['dynaghost']} format {FORMAT} {content}".encode()).hexdigest()
 
 
-def save(findings: Findings, folder: Folder) -> None:
+def save(findings: Findings, folder: Folder, *, n_jobs: int = 1) -> None:
     """Write a folder of results: `analysis.db`, `analysis.json`, `graph.graphml` and `graph.json`.
 
     Parameters
@@ -333,6 +344,8 @@ def save(findings: Findings, folder: Folder) -> None:
     findings : Findings
     folder : path
         Made if need be. Results of the same run in it are replaced.
+    n_jobs : int
+        Workers; what is written is the same for any number.
 
     Raises
     ------
@@ -342,12 +355,26 @@ def save(findings: Findings, folder: Folder) -> None:
     about = findings.description
     told = _described(about.source, about.axis, findings.steps, about.content, about.trial)
     with Store.open(folder, key_of(about.content), description=told) as store:
-        store.finish(findings)
+        lines = list[tuple[bytes, bytes]]()
+        store.finish(findings, _noted(_told(findings, n_jobs), lines))
         try:
-            write_summary(findings, Path(folder))
+            write_summary(findings, Path(folder), lines)
             store.wrote(Path(folder))
         except OSError as error:
             raise StoreError(f"{folder}: expected a folder that can be written, got {error}") from error
+
+
+def _told(findings: Findings, n_jobs: int) -> Iterator[Told]:
+    # Workers are worth their start for long runs only.
+    tasks = ((part,) for part in parts(findings))
+    return in_workers(tell, tasks, n_jobs if len(findings.steps) >= LONG else 1, ahead=_AHEAD)
+
+
+def _noted(told: Iterable[Told], lines: list[tuple[bytes, bytes]]) -> Iterator[Told]:
+    """The same parts; their lines are kept as they pass."""
+    for part in told:
+        lines.append(part.lines)
+        yield part
 
 
 def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignment]

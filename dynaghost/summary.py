@@ -7,9 +7,10 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from io import BytesIO
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
@@ -64,18 +66,19 @@ def document(findings: Findings) -> dict[str, Any]:
     dict
         Of dicts, lists, texts, numbers, booleans and None.
     """
-    return {name: plain(list(part) if isinstance(part, Iterator) else part) for name, part in _parts(findings)}
+    told = _parts(findings, _checkpoints(findings), findings.rows())
+    return {name: plain(list(part) if isinstance(part, Iterator) else part) for name, part in told}
 
 
-def _parts(findings: Findings) -> Iterator[tuple[str, Any]]:
+def _parts(findings: Findings, checkpoints: Iterator[Any], points: Iterator[Any]) -> Iterator[tuple[str, Any]]:
     """What the document holds by name; what there is for every checkpoint as an iterator."""
     yield from {
         "schema": SCHEMA,
         "run": {**_run(findings.description, len(findings.steps)), "drops": asdict(findings.losses.rule)},
         "software": software(),
         "seed": findings.seed,
-        "checkpoints": _checkpoints(findings),
-        "points": findings.rows(),
+        "checkpoints": checkpoints,
+        "points": points,
         "events": [_event(event) for event in findings.events],
         "verdicts": [_verdict(verdict) for verdict in findings.verdicts],
         "chance": asdict(chance(findings)),
@@ -126,7 +129,7 @@ def losses_at(losses: Losses, steps: tuple[int, ...]) -> Iterator[float | None]:
     return (loss if loss == loss and abs(loss) < math.inf else None for loss in found.tolist())
 
 
-def write_summary(findings: Findings, folder: Path) -> None:
+def write_summary(findings: Findings, folder: Path, lines: Sequence[tuple[bytes, bytes]]) -> None:
     """`analysis.json`, `graph.graphml` and `graph.json`, each there as a whole or not at all.
 
     Parameters
@@ -134,18 +137,25 @@ def write_summary(findings: Findings, folder: Path) -> None:
     findings : Findings
     folder : Path
         Exists; one process writes to it.
+    lines : sequence of (bytes, bytes)
+        What is told of each part of the run (`told.Told.lines`).
     """
     from dynaghost.trajectories.graph import node_link, write_graphml
 
     graphml = BytesIO()
     write_graphml(findings.graph, graphml)
     contents: tuple[Iterable[bytes], ...] = (
-        _text(_parts(findings)),
+        _text(_parts(findings, *(_unpacked(texts) for texts in zip(*lines, strict=True)))),
         (graphml.getvalue(),),
         _text(node_link(findings.graph).items()),
     )
     for name, content in zip(FILES, contents, strict=True):
         _replace(folder / name, content)
+
+
+def _unpacked(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Those that are not empty."""
+    return filter(None, map(zlib.decompress, texts))
 
 
 def _run(description: Description, checkpoints: int) -> dict[str, Any]:
@@ -169,18 +179,23 @@ def _trial(trial: Trial) -> dict[str, Any]:
 
 def _checkpoints(findings: Findings) -> Iterator[dict[str, Any]]:
     losses = losses_at(findings.losses, findings.steps)
-    for step, file, points, loss in zip(findings.steps, findings.files, findings.points, losses, strict=True):
-        yield {
-            "step": step,
-            "file": file,
-            "fixed_points": len(points.fixed_points),
-            "ghosts": len(points.ghosts),
-            "complete": points.complete,
-            "ghosts_complete": points.ghosts_complete,
-            "undecided": points.undecided,
-            "index_sum": points.index_sum,
-            "loss": loss,
-        }
+    every = zip(findings.steps, findings.files, findings.points, losses, strict=True)
+    return (at_checkpoint(*one) for one in every)
+
+
+def at_checkpoint(step: int, file: str, points: SlowPoints, loss: float | None) -> dict[str, Any]:
+    """What `checkpoints` tells of one."""
+    return {
+        "step": step,
+        "file": file,
+        "fixed_points": len(points.fixed_points),
+        "ghosts": len(points.ghosts),
+        "complete": points.complete,
+        "ghosts_complete": points.ghosts_complete,
+        "undecided": points.undecided,
+        "index_sum": points.index_sum,
+        "loss": loss,
+    }
 
 
 def _event(event: Event) -> dict[str, Any]:
@@ -219,21 +234,48 @@ def _text(parts: Iterable[tuple[str, Any]]) -> Iterator[bytes]:
 
 
 def _lines(value: Any) -> Iterator[bytes]:
+    """A value in pieces; an iterator gives the entries of a list, as texts of one or more of them."""
     if not isinstance(value, list | Iterator):
-        yield _line(value)
+        yield line(value).encode()
         return
     before = b"[\n  "
     for item in value:
-        yield before + _line(item)
+        yield before + (item if isinstance(item, bytes) else line(item).encode())
         before = b",\n  "
     yield b"]" if before.startswith(b",") else b"[]"
 
 
-def _line(value: Any) -> bytes:
-    try:
-        return _PLAIN.encode(value).encode()
-    except (TypeError, ValueError):  # NumPy's types, and what is not finite
-        return _PLAIN.encode(plain(value)).encode()
+def line(value: Any) -> str:
+    """A value as JSON in one line, with None for numbers that are not finite.
+
+    Examples
+    --------
+    >>> line({"x": [1.0, float("nan")], "n": np.int64(2), "name": "node"})
+    '{"x": [1.0, null], "n": 2, "name": "node"}'
+    """
+    return _WRITERS.get(type(value), _other_line)(value)
+
+
+def _other_line(value: Any) -> str:
+    return _PLAIN.encode(plain(value))
+
+
+@lru_cache(typed=True)
+def _name(key: Any) -> str:
+    """A key with what comes before its value."""
+    return _PLAIN.encode({key: 0})[1:-2]
+
+
+# By the exact type: a long run has millions of values.
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    float: lambda number: float.__repr__(number) if math.isfinite(number) else "null",
+    int: int.__repr__,
+    str: _PLAIN.encode,
+    bool: lambda flag: "true" if flag else "false",
+    type(None): lambda _: "null",
+    list: lambda items: f"[{', '.join([line(item) for item in items])}]",
+    dict: lambda items: f"{{{', '.join([_name(key) + line(item) for key, item in items.items()])}}}",
+}
 
 
 def _replace(path: Path, content: Iterable[bytes]) -> None:

@@ -1,19 +1,18 @@
 """The final tables of a store: which columns each has, its rows from findings, and findings from its rows."""
 
-import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from dynaghost.codec import dumps, loads
-from dynaghost.packed import BLOCK, Block, Packed, chunks, packed
+from dynaghost.packed import Block, Packed, packed
 from dynaghost.slowpoints.records import SlowPoints
-from dynaghost.summary import losses_at, plain, software
+from dynaghost.summary import plain, software
 from dynaghost.systems.base import Array
+from dynaghost.told import Row, Told
 from dynaghost.trajectories.branches import Branch, Crossing, Labels, Stretch, Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.events import Event
-from dynaghost.trajectories.findings import Description, End, Findings, point_rows
+from dynaghost.trajectories.findings import Description, End, Findings
 from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.verdict import Verdict
 
@@ -42,14 +41,22 @@ _BLOCKS: dict[str, Any] = {
     "paths": Array,
 }
 
-Row = tuple[Any, ...]
 Reader = Callable[[str], Iterable[Row]]
 
 
-def rows(findings: Findings) -> Iterator[tuple[str, Iterable[Row]]]:
-    """Tables with rows of theirs; some tables come several times, each time with more."""
+def rows(findings: Findings, told: Iterable[Told]) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Tables with rows of theirs; some tables come several times, each time with more.
+
+    Parameters
+    ----------
+    findings : Findings
+    told : iterable of Told
+        What is told of its checkpoints, in order.
+    """
     yield "run", [_run_row(findings)]
-    yield from _rows_at_checkpoints(findings)
+    for part in told:
+        yield "checkpoint", part.checkpoints
+        yield "point", part.points
     yield "metric", _metric_rows(findings.losses)
     yield "block", _block_rows(findings)
     yield "crossing", map(_crossing_row, findings.tracks.crossings)
@@ -111,32 +118,6 @@ def _run_row(findings: Findings) -> Row:
         dumps(findings.losses),
         dumps(about),
     )
-
-
-def _rows_at_checkpoints(findings: Findings) -> Iterator[tuple[str, list[Row]]]:
-    """Rows of `checkpoint` and `point`, both of some checkpoints at a time: of a long run points are made anew."""
-    losses = losses_at(findings.losses, findings.steps)
-    starts = itertools.repeat((None, None)) if findings.starts is None else findings.starts
-    every = zip(findings.steps, findings.files, findings.points, losses, findings.tracks.labels, strict=True)
-    for some in chunks(enumerate(zip(every, starts, strict=False)), BLOCK):
-        checkpoints, points = list[Row](), list[Row]()
-        for e, ((step, file, found, loss, labels), start) in some:
-            counts = (len(found.fixed_points), len(found.ghosts), found.complete, found.ghosts_complete)
-            checkpoints.append((e, step, file, *counts, found.undecided, found.index_sum, loss, *start))
-            points.extend((e, *_point_columns(row)) for row in point_rows(step, found, labels.roots + labels.ghosts))
-        yield "checkpoint", checkpoints
-        yield "point", points
-
-
-def _point_columns(told: dict[str, Any]) -> Row:
-    numbers = (told["speed"], told["passage_time"])
-    names = ("stability", "certificate")
-    place = (told["step"], told["kind"], told["branch"], dumps(told["x"]))
-    return *place, *map(_finite, numbers), *(told[name] for name in names), _finite(told["radius"])
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
 
 
 def _metric_rows(losses: Losses) -> Iterator[Row]:

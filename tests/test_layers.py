@@ -21,6 +21,7 @@ ROOMS = {
     "codec": "",
     "columns": "",
     "packed": "",
+    "workers": "",
     "kernels": "",
     "systems": "base activation toy low_rank recurrent gated module trials",
     "slowpoints": "records certify complexified stability line_search scalar complete search find",
@@ -28,6 +29,7 @@ ROOMS = {
     "trajectories": "homotopy turns branches trial pairs symmetry drops course events verdict graph findings "
     "queries compare chance",
     "summary": "",
+    "told": "",
     "tables": "",
     "database": "",
     "store": "",

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from dynaghost.errors import StoreError
 from dynaghost.packed import Packed
 from dynaghost.slowpoints.records import Certificate, Ghost, SlowPoints
 from dynaghost.store import Store, load, open_store, save
-from dynaghost.summary import document, schema, software
+from dynaghost.summary import document, line, plain, schema, software
 from dynaghost.systems.base import Array
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.findings import Batch, Findings
@@ -251,11 +252,46 @@ def test_the_schema_is_strict(mutation):
     assert not validator.is_valid(found)
 
 
-def test_the_same_bytes_for_any_number_of_jobs(ghost_run, tmp_path):
-    for n_jobs in (1, 2):
-        analyze(ghost_run, n_jobs=n_jobs).save(tmp_path / str(n_jobs))
+def dumped(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def test_the_same_bytes_for_any_number_of_jobs(ghost_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("dynaghost.store.LONG", 1)
+    results = {n_jobs: analyze(ghost_run, n_jobs=n_jobs) for n_jobs in (1, 2)}
+    for n_jobs, result in results.items():
+        result.save(tmp_path / str(n_jobs), n_jobs=n_jobs)
     for name in FILES:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    tables = [dumped(tmp_path / number / "analysis.db") for number in "12"]
+    assert len(tables[0]) > 100
+    assert tables[0] == tables[1]
+
+
+def test_the_summary_has_an_entry_a_line(findings, tmp_path):
+    findings.save(tmp_path)
+    lines = [text.strip().rstrip(",") for text in (tmp_path / "analysis.json").read_text(encoding="utf-8").splitlines()]
+    for part in ("checkpoints", "points"):
+        first = lines.index(f'"{part}": [') + 1
+        entries = [json.dumps(entry, ensure_ascii=False) for entry in document(findings)[part]]
+        assert lines[first : first + len(entries)] == [*entries[:-1], entries[-1] + "]"]
+
+
+ODD_VALUES = {
+    "floats": [0.1, 1e300, 5e-324, -0.0, 1e16, 123456789012345680.0],
+    "not finite": [math.inf, -math.inf, math.nan],
+    "NumPy": [np.float64(0.1), np.int64(3), np.bool_(True), np.array([1.0, np.nan])],
+    "texts": ['ü → \n" \u2028', ""],
+    "keys": [{1: 0, "1": 1}, {1.0: 1}, {True: 2, None: [(), {}, []]}],
+    "scalars": (True, False, None, 2**70, Certificate.UNDECIDED),
+}
+
+
+@pytest.mark.parametrize("name", ODD_VALUES)
+def test_a_line_is_what_the_json_module_writes(name):
+    value = ODD_VALUES[name]
+    assert line(value) == json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
 def test_saving_again_changes_nothing(tmp_path):
@@ -349,8 +385,8 @@ from dynaghost import store, tables
 findings = store.load({folder!r})
 whole = tables.rows
 
-def killed(findings):
-    for name, rows in whole(findings):
+def killed(findings, told):
+    for name, rows in whole(findings, told):
         if name == "event":
             os.kill(os.getpid(), signal.SIGKILL)
         yield name, rows

@@ -111,7 +111,7 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
         before, written = kept.finished(run, Analysis, drops=rule), kept.files_are_written()
         result = before or analyze_run(run, drops=rule, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
     if before is None or not written:
-        result.save(target)
+        result.save(target, n_jobs=jobs)
     click.echo(summary(result))
     if plots:
         _draw(result, target)
