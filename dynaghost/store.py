@@ -27,7 +27,7 @@ from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.packed import Block, Packed, packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.summary import FILES, plain, software, write_summary
-from dynaghost.systems.base import System
+from dynaghost.systems.base import Array, System
 from dynaghost.told import Told, parts, tell
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, End, Findings
@@ -111,6 +111,10 @@ class StoredCircuits:
 
     def __iter__(self) -> Iterator[Circuit]:
         return iter(self.reader.stack(self.number))
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Their m, n and b, a circuit a row."""
+        return self.reader.stack(self.number).arrays()
 
 
 class Store(Database):

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dynaghost.kernels.complex_points import complex_value, continue_pair
+from dynaghost.packed import Packed
 from dynaghost.slowpoints.complexified import pair_near, passage_time
 from dynaghost.slowpoints.records import Kind, SlowPoints
+from dynaghost.systems.base import Array, Time
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.branches import Branch, Crossing, CrossingKind
+from dynaghost.trajectories.stacks import Rows, Stacked
 
 # Passage times (τ) below which a pair is too far from the axis to be followed further.
 _FAINT = 0.01
@@ -23,6 +26,10 @@ _FIRST_STEP, _LEAST_STEP = 0.125, 1e-6
 _SAME = 1e-6
 # Distance from a saddle-node, as a share of the way to the checkpoint, at which the pair it leaves is looked up.
 _ASIDE = 1e-4
+
+
+Story = dict[int, tuple[complex, float]]
+"""Checkpoint index → pair and its passage time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +83,17 @@ def follow_pairs(
         Branches of the ghosts of each checkpoint, in their order.
     crossings : sequence of Crossing
     """
-    tracks = []
+    tracks, weights = [], _Weights.of(circuits)
     folds = [crossing for crossing in crossings if crossing.kind is CrossingKind.SADDLE_NODE]
     for branch in branches:
         own = [fold for fold in folds if fold.branches[0] == branch.id]
-        known = _at_folds(own, branch, steps, circuits) | _at_ghosts(branch, circuits, points, labels)
-        tracks += [_track(branch.id, *story, steps, circuits) for story in _stories(known, branch, steps, circuits)]
+        known = _at_folds(own, branch, steps, circuits) | _at_ghosts(branch, points, labels)
+        tracks += [_track(branch.id, *story, steps) for story in _stories(known, branch, steps, weights)]
     return tuple(tracks)
 
 
 def _at_ghosts(
     branch: Branch,
-    circuits: Sequence[RankOneCircuit],
     points: Sequence[SlowPoints],
     labels: Sequence[Sequence[int]],
 ) -> dict[int, complex]:
@@ -135,18 +141,18 @@ def _between(first: RankOneCircuit, second: RankOneCircuit, s: float) -> RankOne
 
 
 def _stories(
-    known: dict[int, complex], branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
-) -> list[tuple[dict[int, complex], list[int]]]:
+    known: dict[int, complex], branch: Branch, steps: Sequence[int], weights: "_Weights"
+) -> list[tuple[Story, list[int]]]:
     """The pairs known at some checkpoints, each followed as far as it goes; one story for those that are the same.
 
     With each the checkpoints (by index) to which it was lost.
     """
-    stories: list[tuple[dict[int, complex], list[int]]] = []
+    stories: list[tuple[Story, list[int]]] = []
     for e, z in sorted(known.items()):
-        if not any(e in story and abs(story[e] - z) <= _SAME * (1 + abs(z)) for story, _ in stories):
-            earlier, lost_before = _continued(e, z, -1, branch, steps, circuits)
-            later, lost_after = _continued(e, z, 1, branch, steps, circuits)
-            story = earlier | {e: z} | later
+        if not any(e in story and abs(story[e][0] - z) <= _SAME * (1 + abs(z)) for story, _ in stories):
+            earlier, lost_before = _continued(e, z, -1, branch, steps, weights)
+            later, lost_after = _continued(e, z, 1, branch, steps, weights)
+            story = earlier | {e: (z, weights.time(e, z))} | later
             # Where a saddle-node or a break lies between two stretches, they are one story all the same.
             before = next((other for other in stories if max(other[0]) < min(story)), None)
             if before is None:
@@ -158,24 +164,26 @@ def _stories(
 
 
 def _continued(
-    e: int, z: complex, move: int, branch: Branch, steps: Sequence[int], circuits: Sequence[RankOneCircuit]
-) -> tuple[dict[int, complex], list[int]]:
+    e: int, z: complex, move: int, branch: Branch, steps: Sequence[int], weights: "_Weights"
+) -> tuple[Story, list[int]]:
     """The pair `z` of checkpoint `e` at those after it (`move` = 1) or before it (−1), until it is real or faint.
 
     With it the checkpoint to which it was lost, if it was neither.
     """
-    found: dict[int, complex] = {}
+    found: Story = {}
+    here = weights.rows[e]
     while 0 <= e + move < len(steps):
         at_next = branch.at(steps[e + move])
         if at_next is not None and at_next[0] is Kind.FIXED_POINT:
             break
-        z, s = continue_pair(*circuits[e].weights, *circuits[e + move].weights, z, _FIRST_STEP, _LEAST_STEP)
+        there = weights.rows[e + move]
+        z, s = continue_pair(*here, *there, z, _FIRST_STEP, _LEAST_STEP)
         if s < 1:
             return found, [e + move]
-        if not z.imag > 1e-9 or _time(circuits[e + move], z) < _FAINT:
+        if not z.imag > 1e-9 or (time := weights.time_at(there, z)) < _FAINT:
             break
-        e += move
-        found[e] = z
+        e, here = e + move, there
+        found[e] = z, time
     return found, []
 
 
@@ -183,18 +191,37 @@ def _time(circuit: RankOneCircuit, z: complex) -> float:
     return passage_time(complex(complex_value(*circuit.weights, z)[1]), circuit.time, circuit.leak)
 
 
-def _track(
-    branch: int,
-    known: dict[int, complex],
-    lost: list[int],
-    steps: Sequence[int],
-    circuits: Sequence[RankOneCircuit],
-) -> PairTrack:
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """The weights of a run's circuits, m, n and b (units,) of each checkpoint, without the circuits themselves."""
+
+    rows: Sequence[tuple[Array, Array, Array]]
+    flow: Time
+    leak: float | None
+
+    @classmethod
+    def of(cls, circuits: Sequence[RankOneCircuit]) -> "_Weights":
+        first = circuits[0]
+        blocks = circuits.blocks if isinstance(circuits, Packed) else ()
+        stacks = [block for block in blocks if isinstance(block, Stacked)]
+        if blocks and len(stacks) == len(blocks):
+            return cls(Packed(map(Rows, stacks)), first.time, first.leak)
+        return cls([one.weights for one in circuits], first.time, first.leak)
+
+    def time(self, e: int, z: complex) -> float:
+        """Passage time of a pair at checkpoint `e`."""
+        return self.time_at(self.rows[e], z)
+
+    def time_at(self, weights: tuple[Array, Array, Array], z: complex) -> float:
+        return passage_time(complex(complex_value(*weights, z)[1]), self.flow, self.leak)
+
+
+def _track(branch: int, known: Story, lost: list[int], steps: Sequence[int]) -> PairTrack:
     order = sorted(known)
     return PairTrack(
         branch,
         tuple(steps[e] for e in order),
-        tuple(known[e] for e in order),
-        tuple(_time(circuits[e], known[e]) for e in order),
+        tuple(known[e][0] for e in order),
+        tuple(known[e][1] for e in order),
         tuple(sorted(steps[e] for e in lost)),
     )

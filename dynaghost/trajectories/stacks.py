@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from dynaghost.systems.base import Time
+from dynaghost.systems.base import Array, Time
 from dynaghost.systems.low_rank import Form, LatentCircuit, RankOneCircuit
 
 Circuit = RankOneCircuit | LatentCircuit
@@ -57,8 +58,44 @@ class Stack:
     def __iter__(self) -> Iterator[Circuit]:
         kind = RankOneCircuit if self.rank == 1 else LatentCircuit
         time, form = Time(self.time), Form(self.form)
+        for m, n, b in zip(*self.arrays(), strict=True):
+            yield kind(m, n, b, leak=self.leak, time=time, form=form)
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """The three, which nobody else has."""
         shapes = ((self.units, self.rank), (self.rank, self.units), (self.units,))
         stacks = zip((self.m, self.n, self.b), shapes, strict=True)
-        arrays = (np.frombuffer(blob, "<f8").astype(float).reshape(-1, *shape) for blob, shape in stacks)
-        for m, n, b in zip(*arrays, strict=True):
-            yield kind(m, n, b, leak=self.leak, time=time, form=form)
+        m, n, b = (np.frombuffer(blob, "<f8").astype(float).reshape(-1, *shape) for blob, shape in stacks)
+        return m, n, b
+
+
+@runtime_checkable
+class Stacked(Protocol):
+    """What has weights of consecutive checkpoints as three arrays: a `Stack`, or a store's."""
+
+    def __len__(self) -> int: ...
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """m, n and b, a checkpoint a row."""
+        ...
+
+
+class Rows:
+    """The weights m, n and b (units,) of every circuit of rank one in a stack.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import RankOneRNN
+    >>> [b.tolist() for _, _, b in Rows(Stack.of([RankOneRNN([1.0], [3.0], [0.5]).latent()]))]
+    [[0.5]]
+    """
+
+    def __init__(self, stack: Stacked) -> None:
+        self.stack = stack
+
+    def __len__(self) -> int:
+        return len(self.stack)
+
+    def __iter__(self) -> Iterator[tuple[Array, Array, Array]]:
+        m, n, b = self.stack.arrays()
+        return zip(m[:, :, 0], n[:, 0], b, strict=True)
