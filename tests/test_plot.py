@@ -390,3 +390,22 @@ def test_every_passage_time_is_drawn_beside_the_delay():
 
 def test_pictures_show_themselves_in_a_notebook(findings):
     assert plot.loss(findings).figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_single_unit_is_drawn_by_its_state():
+    run = load_run([{"W": [[2.0]], "b": [b]} for b in (0.0, 0.2, 0.8)], leak=0.2, time="map", x0=-0.9, threshold=0.5)
+    findings = dg.analyze(run)
+    points = {float(point.x[0]) for found in findings.points for point in found.points}
+    drawn = {float(x) for branch in findings.branches for segment in branch.segments for x in segment.x}
+    assert drawn == points
+    ax = plot.latent_flow(findings, [0])[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "f(x) (1/τ)")
+    curve = max(ax.lines, key=lambda line: len(line.get_xdata()))
+    x = curve.get_xdata()
+    np.testing.assert_allclose(curve.get_ydata(), -x + np.tanh(2 * x), atol=1e-15)
+    labels = {line.get_label() for line in ax.lines}
+    # The threshold is on an output, which this line does not show.
+    assert "trial's start x(0)" in labels
+    assert "readout threshold" not in labels
+    assert plot.branches(findings)[0].get_ylabel() == "x"
+    assert plot.complex_plane(findings).get_xlabel() == "Re z (x)"

@@ -49,7 +49,7 @@ class SpaceCrossing:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The first principal component of all listed slow points of a run: x ↦ direction·(x − mean)."""
+    """The first principal component of all listed slow points of a run, x ↦ direction·(x − mean); of one unit, x."""
 
     mean: Array
     direction: Array
@@ -92,7 +92,7 @@ def principal_axis(points: Sequence[SlowPoints], dim: int) -> Axis:
     [1.0, 0.0]
     """
     states = [point.x for found in points for point in found.points]
-    if not states:
+    if not states or dim == 1:
         return Axis(np.zeros(dim), np.eye(dim)[0])
     mean = np.mean(states, axis=0)
     spread = np.zeros((dim, dim))

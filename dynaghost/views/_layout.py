@@ -55,8 +55,26 @@ def height(findings: Findings, event: Event) -> float | None:
 
 
 def coordinate(findings: Findings) -> str:
-    """What the branch diagram's axis is: κ, or in many dimensions the first principal component of all slow points."""
-    return "κ" if findings.description.dim == 1 else "PC 1"
+    """What the branch diagram's axis is: κ, the state x of a single unit, or in many dimensions the first principal
+    component of all slow points."""
+    return letter(findings) if findings.description.dim == 1 else "PC 1"
+
+
+def letter(findings: Findings) -> str:
+    """κ of a latent circuit, or x for the state itself."""
+    return "κ" if findings.description.coordinates == "latent" else "x"
+
+
+def threshold(findings: Findings) -> float | None:
+    """The readout's threshold where it is one on the drawn line: on κ of rank one, else it is on an output."""
+    told_of = findings.description
+    on_line = told_of.dim == 1 and told_of.coordinates == "latent" and told_of.trial is not None
+    return told_of.trial.threshold if on_line and told_of.trial else None
+
+
+def per(time: str, leak: float | None) -> str:
+    """Unit of f: 1/τ, which is 1/iteration for a map of leak 1."""
+    return "1/iteration" if time == "map" and leak == 1 else "1/τ"
 
 
 def unit(findings: Findings) -> str:
@@ -234,7 +252,7 @@ def flow_window(findings: Findings, indices: Sequence[int]) -> Window:
     spans = [(min(places), max(places)) for places in (marked(findings, e) for e in indices)]
     low, high = min(span[0] for span in spans), max(span[1] for span in spans)
     room = 0.15 * (high - low) or 1.0
-    fields = [findings.circuits[e].f(np.linspace(*span, 400)) for e, span in zip(indices, spans, strict=True)]
+    fields = [findings.circuits[e].f(np.linspace(*span, 400)[:, None]) for e, span in zip(indices, spans, strict=True)]
     top = 1.4 * max(float(np.abs(f).max()) for f in fields)
     return Window((low - room, high + room), (-top, top) if top > 1e-9 else (-room, room))
 
@@ -242,9 +260,8 @@ def flow_window(findings: Findings, indices: Sequence[int]) -> Window:
 def marked(findings: Findings, e: int) -> list[float]:
     """κ of everything that is marked at a checkpoint."""
     places = [float(point.x[0]) for point in findings.points[e].points]
-    trial = findings.description.trial
-    if trial is not None and trial.threshold is not None:
-        places.append(trial.threshold)
+    if (asked := threshold(findings)) is not None:
+        places.append(asked)
     if findings.starts is not None:
         places.append(findings.starts[e][0])
     return places or [0.0]

@@ -56,7 +56,7 @@ def flow(
     with rc_context(style.STYLE):
         ax = shared.own_axes() if ax is None else ax
         _draw_curve(ax, system, points, span, places)
-        ax.set(xlim=span, xlabel=letter, ylabel=f"f({letter}) (1/{'τ' if system.time is Time.FLOW else 'iteration'})")
+        ax.set(xlim=span, xlabel=letter, ylabel=f"f({letter}) ({layout.per(system.time, system.leak)})")
         shared.legend_above(ax)
         shared.finish(ax)
     return ax
@@ -132,12 +132,13 @@ def _flow_panels(count: int) -> NDArray[np.object_]:
 
 def _draw_flow(ax: Axes, findings: Findings, e: int, window: layout.Window) -> None:
     _draw_curve(ax, findings.circuits[e], findings.points[e], window.kappa, layout.marked(findings, e))
-    trial = findings.description.trial
-    if trial is not None and trial.threshold is not None:
-        ax.axvline(trial.threshold, **style.THRESHOLD)
+    told_of, letter = findings.description, layout.letter(findings)
+    if (threshold := layout.threshold(findings)) is not None:
+        ax.axvline(threshold, **style.THRESHOLD)
     if findings.starts is not None:
-        ax.plot(findings.starts[e][0], 0, **style.START_BAR)
-    ax.set(title=f"{findings.description.axis} {layout.grouped(findings.steps[e])}", xlabel="κ", ylabel="f(κ) (1/τ)")
+        ax.plot(findings.starts[e][0], 0, **{**style.START_BAR, "label": f"trial's start {letter}(0)"})
+    unit = layout.per(told_of.time, told_of.leak)
+    ax.set(title=f"{told_of.axis} {layout.grouped(findings.steps[e])}", xlabel=letter, ylabel=f"f({letter}) ({unit})")
     ax.set(xlim=window.kappa, ylim=window.f)
     ax.label_outer()
     shared.finish(ax)

@@ -48,7 +48,7 @@ def complex_plane(findings: Findings, *, ax: Axes | None = None) -> Axes:
             ax.text(0.5, 0.6, "no complex pair at any checkpoint", transform=ax.transAxes, ha="center")
             ax.set_ylim(-0.2, 1)
         letter = layout.coordinate(findings)
-        ax.set(xlabel=f"Re z ({letter})", ylabel="Im z (κ)" if letter == "κ" else "|Im z|")
+        ax.set(xlabel=f"Re z ({letter})", ylabel="|Im z|" if letter == "PC 1" else f"Im z ({letter})")
         shared.step_bar(ax, findings, colours)
         shared.finish(ax)
         shared.legend([ax], own=own)

@@ -187,14 +187,14 @@ def _draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) ->
 
 def _draw_trial(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
     """Where the trial starts and, in one dimension, where its readout switches."""
-    trial, on_line = findings.description.trial, findings.description.dim == 1
-    if on_line and trial is not None and trial.threshold is not None:
-        ax.axhline(trial.threshold, **style.THRESHOLD)
+    if (threshold := layout.threshold(findings)) is not None:
+        ax.axhline(threshold, **style.THRESHOLD)
     if findings.starts is not None:
         part = layout.within(findings.steps, *window)
         starts = [start for start, _ in findings.starts[part]]
-        look = style.START if on_line else {**style.START, "label": "first trial's start"}
-        ax.plot(findings.steps[part], starts, **look)
+        one = findings.description.dim == 1
+        label = f"trial's start {layout.letter(findings)}(0)" if one else "first trial's start"
+        ax.plot(findings.steps[part], starts, **{**style.START, "label": label})
 
 
 def _draw_checkpoints(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:

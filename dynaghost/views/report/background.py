@@ -92,13 +92,14 @@ def _about(findings: Findings) -> Iterator[tuple[str, Any]]:
     kind = "a flow: eigenvalues per τ" if told_of.time == "flow" else "a map: multipliers per iteration"
     yield "read as", kind + ("" if told_of.leak is None else f"; leak {told_of.leak:g}")
     if told_of.trial is not None:
-        yield "trial", _trial(told_of.trial)
+        on_kappa = told_of.coordinates == "latent" and told_of.dim == 1
+        yield "trial", _trial(told_of.trial, "κ" if on_kappa else "the output")
     yield "a drop of the loss", ", ".join(f"{name} {value:g}" for name, value in _rule(rule))
     yield "seed", findings.seed
 
 
-def _trial(trial: Any) -> str:
-    parts = [("steps", trial.steps), ("delay (τ)", trial.delay), ("readout threshold on κ", trial.threshold)]
+def _trial(trial: Any, of: str) -> str:
+    parts = [("steps", trial.steps), ("delay (τ)", trial.delay), (f"readout threshold on {of}", trial.threshold)]
     x0 = f"{trial.x0:g}" if isinstance(trial.x0, int | float) else "given for each unit"
     return "; ".join([f"initial state {x0}", *(f"{name} {value:g}" for name, value in parts if value is not None)])
 

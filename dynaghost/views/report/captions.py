@@ -16,6 +16,7 @@ _FLOWS = {
         "nullclines, on which one coordinate stands still.",
     ),
 }
+_UNIT = ("Flow", "f(x) of the single unit: its state moves to the right where the curve is above zero.")
 _SPACE = (
     "Slow points",
     "Fixed points and ghosts in the two leading principal components of all slow points of the run.",
@@ -25,7 +26,7 @@ _SPACE = (
 def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int) -> dict[str, str]:
     """What the template of the part with the slider asks for; `indices` are those of the shown checkpoints."""
     total, drawn = len(findings.steps), findings.description.dim == 1 or bool(findings.circuits)
-    title, caption = _FLOWS.get(findings.description.dim, _SPACE) if drawn else _SPACE
+    title, caption = _flow(findings) if drawn else _SPACE
     count = len(indices)
     left_out = f" Of {total} checkpoints {count} are shown, those around events among them." if count < total else ""
     is_map = findings.description.time == "map"
@@ -41,6 +42,11 @@ def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int)
         "timeline_caption": _timeline_caption(findings),
         "relations": relations(findings),
     }
+
+
+def _flow(findings: Findings) -> tuple[str, str]:
+    dim = findings.description.dim
+    return _UNIT if dim == 1 and layout.letter(findings) == "x" else _FLOWS.get(dim, _SPACE)
 
 
 def _trials_drawn(findings: Findings) -> str:
@@ -62,7 +68,7 @@ def _spectrum_caption(findings: Findings, indices: Sequence[int], runs: int) -> 
 
 def _timeline_caption(findings: Findings) -> str:
     line = layout.coordinate(findings)
-    what = "κ" if line == "κ" else "the first principal component of all slow points"
+    what = "the first principal component of all slow points" if line == "PC 1" else line
     pairs = " Below, how far each complex pair is from the real axis: the nearer, the longer its ghost takes to pass."
     return (
         f"Branches as {what}.{pairs if findings.pairs else ''} Curves are thinned to what a screen shows, with their "

@@ -67,8 +67,7 @@ def _line(findings: Findings, indices: Sequence[int]) -> Frame:
     spans = [layout.marked(findings, e) for e in indices]
     low, high = min(map(min, spans)), max(map(max, spans))
     room = 0.12 * (high - low) or 1.0
-    unit = "1/τ" if findings.description.time == "flow" else "per iteration"
-    letter = "κ" if findings.description.coordinates == "latent" else "x"
+    unit, letter = layout.per(findings.description.time, findings.description.leak), layout.letter(findings)
     top = 1.4 * max((_top(findings, e, span) for e, span in zip(indices, spans, strict=True)), default=0.0)
     return Frame(
         "line",
@@ -97,7 +96,7 @@ def _plane(findings: Findings, indices: Sequence[int], count: int) -> Frame:
     places = [point.x for e in indices for point in findings.points[e].points]
     places += [state for e in (indices[0], indices[-1]) for path in paths(findings, e) for state in path]
     x, y = _ranges(np.array([*places, np.zeros(2)]), 0.25)
-    letter = "κ" if findings.description.coordinates == "latent" else "x"
+    letter = layout.letter(findings)
     fits = (grid for grid in GRIDS if count * grid[0] ** 2 * 2 * grid[1] * 4 / 3 <= FIELD_BYTES)
     grid, size = next(fits, GRIDS[-1])
     return Frame("plane", (f"{letter}₁", f"{letter}₂"), x, y, np.zeros(2), np.eye(2), grid, size)

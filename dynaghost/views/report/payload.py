@@ -35,7 +35,7 @@ def payload(findings: Findings, indices: Sequence[int], runs: int = 1) -> dict[s
         Of dicts, lists, texts, numbers, booleans and None. Coordinates of curves have 4 digits, more than a screen
         shows; numbers of slow points have 6.
     """
-    about, trial = findings.description, findings.description.trial
+    about, threshold = findings.description, layout.threshold(findings)
     shared = share(findings, indices, runs)
     checkpoints = list(checkpoints_of(findings, indices, shared))
     focus, points = layout.focus(findings), max(CURVE_POINTS // runs, FEWEST)
@@ -43,10 +43,10 @@ def payload(findings: Findings, indices: Sequence[int], runs: int = 1) -> dict[s
         "axis": about.axis,
         "time": about.time,
         "dim": about.dim,
-        "letter": "κ" if about.coordinates == "latent" else "x",
+        "letter": layout.letter(findings),
         "line": layout.coordinate(findings),
         "unit": layout.unit(findings),
-        "threshold": None if trial is None or trial.threshold is None else digits(trial.threshold, 6),
+        "threshold": None if threshold is None else digits(threshold, 6),
         "frame": described(shared.frame),
         "whole": numbers(layout.window(findings, None), 9),
         "focus": None if focus is None else numbers(focus, 9),
