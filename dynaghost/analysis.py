@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynaghost.checkpoints.gather import Checkpoint
 from dynaghost.checkpoints.periods import in_every_period
@@ -21,6 +21,9 @@ from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
 from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
+
+if TYPE_CHECKING:
+    from dynaghost.trajectories.kept_stories import Stories
 
 Compute = Callable[[tuple[int, ...], Sequence[System]], Batch]
 """From the steps and networks of a batch, and one more of each, to what is found about it."""
@@ -81,6 +84,7 @@ def analyze(
     progress: Callable[[int], None] | None = None,
     done: Callable[[int], Batch | None] | None = None,
     keep: Callable[[int, Batch], None] | None = None,
+    links: "Stories | None" = None,
 ) -> Analysis:
     """From checkpoints to slow points, branches, events and verdicts.
 
@@ -96,6 +100,9 @@ def analyze(
         Called with the number of checkpoints of each batch as it is done, or found to be done.
     done, keep : callable, optional
         `done(i)` gives batch `i` if it was computed before; `keep(i, batch)` stores one.
+    links : Stories, optional
+        Where what is followed between checkpoints of many dimensions is kept, and looked up before it is followed:
+        a `Store`.
 
     Returns
     -------
@@ -119,7 +126,7 @@ def analyze(
         raise DynaghostError(f"n_jobs: expected a whole number of at least 1, got {n_jobs!r}")
     run = source if isinstance(source, Run) else load_run(source)
     first = _recognized(run.checkpoints[0], run.settings)
-    flow: Flow = Line(run, drops) if on_line.serves(first.system) else Space(run, n_jobs, drops)
+    flow: Flow = Line(run, drops) if on_line.serves(first.system) else Space(run, n_jobs, drops, links)
     outcome = flow.conclude(_batches(flow, run, n_jobs, progress, done, keep))
     return Analysis(
         description=describe(run, first, outcome),
@@ -224,11 +231,11 @@ class Line:
 class Space:
     """The flow of all other runs."""
 
-    def __init__(self, run: Run, n_jobs: int, drops: DropRule | None) -> None:
+    def __init__(self, run: Run, n_jobs: int, drops: DropRule | None, links: "Stories | None" = None) -> None:
         from dynaghost.trajectories import in_space  # late: runs of rank one need nothing of it
 
         self.run, self.n_jobs, self.flow, self.batch = run, n_jobs, in_space, in_space.BATCH
-        self.losses = _losses(run, drops)
+        self.losses, self.links = _losses(run, drops), links
         given = run.settings
         self.search = in_space.Search(given.starts, given.seed, given.budget)
 
@@ -247,6 +254,7 @@ class Space:
             readouts=self._readout,
             delay=self.run.settings.delay,
             apply=self._apply,
+            kept=self.links,
         )
 
     def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
@@ -254,7 +262,8 @@ class Space:
             return map(function, items)
         from joblib import Parallel, delayed
 
-        return Parallel(n_jobs=self.n_jobs)(delayed(function)(item) for item in items)
+        # One after the other, so that each can be kept while others are computed.
+        return Parallel(n_jobs=self.n_jobs, return_as="generator")(delayed(function)(item) for item in items)
 
     def _visits(self) -> Any:
         given, trial = self.run.settings, _trial(self.run.settings)

@@ -228,7 +228,7 @@ def analyze_one(name: str, source: str, out: Path, load: Callable[[str], Run], d
         run = load(source)
         with open_store(out, run) as kept:
             before, written = kept.finished(run, Analysis, drops=drops), kept.files_are_written()
-            result = before or analyze(run, drops=drops, done=kept.batch, keep=kept.keep)
+            result = before or analyze(run, drops=drops, done=kept.batch, keep=kept.keep, links=kept)
         if before is None or not written:
             result.save(out)
     except DynaghostError as error:

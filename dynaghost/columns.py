@@ -32,7 +32,8 @@ def pack(kind: Any, records: Sequence[Any]) -> bytes:
     Parameters
     ----------
     kind : type or type hint
-        Of each record: a dataclass, number, text, enum, array, or tuple or list of these, or None instead of one.
+        Of each record: a dataclass, number, text, enum, array, or tuple or list of these, or None instead of one,
+        or a union of a dataclass and others, told apart by the very types of the values.
     records : sequence
 
     Examples
@@ -113,6 +114,8 @@ def _column(kind: Any) -> tuple[Callable[..., None], Callable[..., list[Any]]]:
         return _write_arrays, _read_arrays
     if origin in (Union, types.UnionType) and len(get_args(kind)) == 2 and types.NoneType in get_args(kind):
         return _write_optional, _read_optional
+    if origin in (Union, types.UnionType) and any(map(dataclasses.is_dataclass, get_args(kind))):
+        return _write_union, _read_union
     if origin in (tuple, list):
         return (_write_lists, _read_lists) if _is_list(kind) else (_write_tuples, _read_tuples)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -174,6 +177,24 @@ def _read_optional(kind: Any, _: int, parts: Iterator[np.ndarray]) -> list[Any]:
     there = next(parts).tolist()
     values = iter(_read(_inner(kind), sum(there), parts))
     return [next(values) if one else None for one in there]
+
+
+def _write_union(kind: Any, values: Sequence[Any], parts: list[np.ndarray]) -> None:
+    kinds = get_args(kind)
+    which = [kinds.index(type(value)) for value in values]
+    parts.append(np.array(which, "|u1"))
+    for i, one in enumerate(kinds):
+        if one is not types.NoneType:
+            _write(one, [value for k, value in zip(which, values, strict=True) if k == i], parts)
+
+
+def _read_union(kind: Any, _: int, parts: Iterator[np.ndarray]) -> list[Any]:
+    kinds, which = get_args(kind), next(parts).tolist()
+    columns = [
+        itertools.repeat(None) if one is types.NoneType else iter(_read(one, which.count(i), parts))
+        for i, one in enumerate(kinds)
+    ]
+    return [next(columns[i]) for i in which]
 
 
 def _inner(kind: Any) -> Any:

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import astuple, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from dynaghost.trajectories.on_line import LONG, batch_of
 from dynaghost.trajectories.stacks import Circuit, Stack
 from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
+
+if TYPE_CHECKING:
+    from dynaghost.trajectories.story import Story
 
 DATABASE = "analysis.db"
 FORMAT = 2
@@ -220,6 +223,37 @@ class Store(Database):
             if isinstance(batch.circuits, Stack):
                 self._keep_circuits(i, batch.circuits)
 
+    def story(self, key: str) -> "Story | None":
+        """What was followed on a link of this key (`key_of_link`) if it was kept, else None.
+
+        Raises
+        ------
+        StoreError
+            If the database is damaged.
+        """
+        from dynaghost.trajectories.story import Story  # late: runs of rank one need nothing of it
+
+        with explained(self.path), _understood(self.path):
+            found = self._connection.execute("SELECT record FROM story WHERE key = ?", (key,)).fetchone()
+            if found is None:
+                return None
+            (story,) = unpack(Story, *found)
+            return story
+
+    def keep_stories(self, stories: "Mapping[str, Story]") -> None:
+        """Keep what was followed on some links, by their keys, in one transaction: the `links=` of `analyze`.
+
+        Raises
+        ------
+        StoreError
+            If it cannot be written.
+        """
+        from dynaghost.trajectories.story import Story
+
+        rows = [(key, pack(Story, (one,))) for key, one in stories.items()]
+        with explained(self.path), self._transaction():
+            self._connection.executemany("INSERT OR REPLACE INTO story VALUES (?, ?)", rows)
+
     def finish(self, findings: Findings, told: Iterable[Told]) -> None:
         """Write the final tables in one transaction, in the place of earlier ones.
 
@@ -293,6 +327,8 @@ class Store(Database):
         else:
             _check_format(self._connection, self.path)
             self._check_key(key, description)
+        # Results that were begun before links were kept have none.
+        self._connection.execute("CREATE TABLE IF NOT EXISTS story (key TEXT PRIMARY KEY, record)")
 
     def _check_key(self, key: str, description: dict[str, Any]) -> None:
         held, text = self._connection.execute("SELECT key, description FROM store").fetchone()

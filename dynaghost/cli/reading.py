@@ -109,7 +109,9 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
 
     with open_store(target, run) as kept, progress_bar(len(run)) as progress:
         before, written = kept.finished(run, Analysis, drops=rule), kept.files_are_written()
-        result = before or analyze_run(run, drops=rule, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep)
+        result = before or analyze_run(
+            run, drops=rule, n_jobs=jobs, progress=progress, done=kept.batch, keep=kept.keep, links=kept
+        )
     if before is None or not written:
         result.save(target, n_jobs=jobs)
     click.echo(summary(result))

@@ -12,6 +12,7 @@ from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.branches import Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.findings import Batch, Outcome
+from dynaghost.trajectories.kept_stories import Stories
 from dynaghost.trajectories.outputs import Readout
 from dynaghost.trajectories.space_course import SpaceCourse, find_space_events, half_zone_in_space, pair_tracks
 from dynaghost.trajectories.space_run import follow_run
@@ -91,6 +92,7 @@ def conclude(
     readouts: Callable[[int, System], Readout | None] | None = None,
     delay: float | None = None,
     apply: Callable[..., Any] = map,
+    kept: Stories | None = None,
 ) -> Outcome:
     """Branches, events and verdicts.
 
@@ -108,10 +110,12 @@ def conclude(
         The task's, in τ.
     apply : callable
         How a function is applied to every pair of neighbouring checkpoints: `map`, or one with workers.
+    kept : Stories, optional
+        Where what was followed between checkpoints is kept.
     """
     circuits = tuple(reduced(network) for network in networks)
     points = tuple(p for batch in batches for p in batch.points)
-    followed = follow_run(circuits, points, apply=apply)
+    followed = follow_run(circuits, points, kept=kept, apply=apply)
     tracks, points = track_space(steps, followed), followed.points
     seen = None
     if visits is not None:

@@ -8,6 +8,7 @@ import numpy as np
 from dynaghost.slowpoints.pointwise import fixed_point, ghost, looks_like_root, polished, proof_of_root
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
+from dynaghost.trajectories.kept_stories import Keeper, Stories
 from dynaghost.trajectories.stops import Stop, stops_at
 from dynaghost.trajectories.story import Story, tell
 
@@ -41,6 +42,7 @@ def follow_run(
     points: Sequence[SlowPoints],
     *,
     stories: Sequence[Story] | None = None,
+    kept: Stories | None = None,
     attempts: int = 4,
     rounds: int = 6,
     apply: Callable[[Callable[[Pair], Story], Iterable[Pair]], Iterable[Story]] = map,
@@ -56,6 +58,8 @@ def follow_run(
         One a checkpoint.
     stories : sequence of Story, optional
         One less: what was followed already, by `tell`, between these points.
+    kept : Stories, optional
+        Where the stories of this run are kept: what is there is not followed again, what is followed is kept there.
     attempts : int
         How often a point is followed at most, each time with shorter steps.
     rounds : int
@@ -67,17 +71,20 @@ def follow_run(
     -------
     Followed
     """
-    run = _Run(list(systems), list(points), _Teller(attempts))
+    run = _Run(list(systems), list(points), _Teller(attempts), Keeper(kept, attempts))
     run.told = {(e, e + 1): (_version(run, (e, e + 1)), story) for e, story in enumerate(stories or ())}
-    missing = [link for link in run.links() if run.stale(link)]
-    for link, story in zip(missing, apply(run.teller, [run.pair(link) for link in missing]), strict=True):
-        run.told[link] = (_version(run, link), story)
-    for round_ in range(rounds):
-        if not _pass_through(run, backwards=bool(round_ % 2)):
-            break
-    links = run.links()
+    try:
+        _tell_all(run, apply)
+        for round_ in range(rounds):
+            if not _pass_through(run, backwards=bool(round_ % 2)):
+                break
+        links = run.links()
+        told = tuple(run.story(link) for link in links)
+    finally:
+        # Of an analysis that is interrupted, what was told so far.
+        run.before.keep()
     stops = [run.pair(link)[0] for link in links] + ([run.pair(links[-1])[1]] if links else run.stops(0))
-    return Followed(tuple(run.points), tuple(stops), tuple(run.story(link) for link in links), run.added)
+    return Followed(tuple(run.points), tuple(stops), told, run.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ class _Run:
     systems: list[System]
     points: list[SlowPoints]
     teller: _Teller
+    before: Keeper
     told: dict[Link, tuple[tuple[int, int], Story]] = field(default_factory=dict)
     stations: dict[int, tuple[int, list[Stop]]] = field(default_factory=dict)
     added: int = 0
@@ -132,14 +140,33 @@ class _Run:
 
     def story(self, link: Link) -> Story:
         """What lies on a link, told anew if it is stale."""
-        if self.stale(link):
-            self.told[link] = (_version(self, link), self.teller(self.pair(link)))
+        if self.stale(link) and not self.recall(link):
+            self.hear(link, self.teller(self.pair(link)))
         return self.told[link][1]
+
+    def recall(self, link: Link) -> bool:
+        """Take the story of a link from where it is kept; whether it was there."""
+        story = self.before.of(self.pair(link))
+        if story is not None:
+            self.told[link] = (_version(self, link), story)
+        return story is not None
+
+    def hear(self, link: Link, story: Story) -> None:
+        """Note, and keep, what the teller said of a link."""
+        self.told[link] = (_version(self, link), story)
+        self.before.add(self.pair(link), story)
 
 
 def _version(run: _Run, link: Link) -> tuple[int, int]:
     """Lists only grow: their lengths tell them apart."""
     return len(run.points[link[0]].points), len(run.points[link[1]].points)
+
+
+def _tell_all(run: _Run, apply: Callable[[Callable[[Pair], Story], Iterable[Pair]], Iterable[Story]]) -> None:
+    """Tell every stale link that is not kept, by as many workers as there are."""
+    missing = [link for link in run.links() if run.stale(link) and not run.recall(link)]
+    for link, story in zip(missing, apply(run.teller, [run.pair(link) for link in missing]), strict=True):
+        run.hear(link, story)
 
 
 def _pass_through(run: _Run, *, backwards: bool) -> bool:
