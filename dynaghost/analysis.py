@@ -13,6 +13,7 @@ from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
+from dynaghost.packed import uncollected
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.trajectories import on_line
@@ -215,7 +216,8 @@ class Line:
         if given.trials is not None and given.trials.inputs is not None:
             felt = self._felt
             _check_recorded(self.run)
-        return on_line.conclude(self.run.steps, batches, _trial(given), self.losses, felt=felt)
+        with uncollected():
+            return on_line.conclude(self.run.steps, batches, _trial(given), self.losses, felt=felt)
 
     def _felt(self, e: int) -> Any:
         """κ that the trials with the analyzed input visit in the period, at one checkpoint."""
