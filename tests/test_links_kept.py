@@ -13,10 +13,16 @@ from dynaghost.errors import StoreError
 from dynaghost.store import Store, open_store
 from dynaghost.trajectories import space_run
 from dynaghost.trajectories.drops import DropRule
+from dynaghost.trajectories.kept_stories import key_of_link
+from dynaghost.trajectories.stops import Stop
 from dynaghost.trajectories.story import Story
 
 # A circuit of rank two whose gain grows: pairs of fixed points are born, each announced by a ghost.
 STEPS = range(0, 120, 10)
+
+
+class Interrupted(BaseException):
+    """Like a KeyboardInterrupt, which would end the tests."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def told(monkeypatch):
 
     def counted(systems, points, *, attempts=4):
         if calls.most is not None and len(calls) >= calls.most:
-            raise KeyboardInterrupt
+            raise Interrupted
         calls.append(systems)
         return tell(systems, points, attempts=attempts)
 
@@ -92,7 +98,7 @@ def test_an_interrupted_analysis_follows_only_the_links_that_are_missing(run, to
     assert whole >= len(STEPS) - 1
     told.clear()
     told.most = stop
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         analyzed(tmp_path / "parts", run)
     assert len(told) == stop
     told.clear()
@@ -182,3 +188,12 @@ def test_lists_that_grow_and_checkpoints_at_a_bifurcation_have_stories_of_their_
         for one in (first, again):
             assert same([one.stories, one.points, one.added], [whole.stories, whole.points, whole.added])
     assert (again.added > 0) == (1.0 not in weights)
+
+
+def test_links_between_equal_lists_at_other_places_are_others():
+    system = dg.LeakyRNN([[0.8]], [0.0], time="flow")
+    points = dg.find_slow_points(system)
+    places = [((0, 0), (1, 0)), ((1, 0), (2, 0)), ((0, 0), (1, -1)), ((1, 1), (2, 0)), ((1, -1), (1, 1))]
+    stops = [[Stop(system, points, *place) for place in pair] for pair in places]
+    assert len({key_of_link(*pair, attempts) for pair in stops for attempts in (4, 5)}) == 10
+    assert key_of_link(*stops[0], 4) == key_of_link(*[Stop(system, points, e) for e in (0, 1)], 4)
