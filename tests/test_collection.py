@@ -216,7 +216,7 @@ def test_the_command_writes_page_and_pictures_of_all_runs(runs, tmp_path):
     assert (tmp_path / "out" / "c" / "branches.png").is_file()
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "2 runs, and 1 that could not be analyzed" in page
-    assert "<h3>Not analyzed: 1 run</h3><ul><li><strong>b</strong>: " in page
+    assert "<h2>Not analyzed: 1 run</h2>\n<ul><li><strong>b</strong>: " in page
     again = dynaghost("report", tmp_path / "out", "--to", tmp_path / "again.html")
     assert (again.returncode, again.stderr) == (0, "")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page

@@ -182,3 +182,10 @@ def test_contents_of_a_file():
     assert "m (3, 1) float64" in text
     assert "lr = 0.1" in text
     assert text.count("epoch") == text.count("epoch = 3") == 1
+
+
+def test_a_place_in_a_latent_circuit_is_kappa():
+    plane = {"m": np.array([[2.0, 0.0], [0.0, 1.2], [0.0, 0.0]]), "n": np.eye(2, 3)}
+    told = summary(analyze([{**plane, "b": np.array([b, 0.1, 0.0])} for b in (0.0, 0.8)]))
+    assert "annihilated at κ = (" in told
+    assert "x = (" not in told

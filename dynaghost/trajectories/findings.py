@@ -65,6 +65,11 @@ class Description:
     trial: Trial | None
     content: str
 
+    @property
+    def letter(self) -> str:
+        """κ of a latent circuit, or x for the state itself."""
+        return "κ" if self.coordinates == "latent" else "x"
+
 
 End = tuple[float, int | None]
 """κ(0) of a trial, and the index of the fixed point that it ends in; None where it did not come to rest at one."""

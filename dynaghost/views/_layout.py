@@ -62,7 +62,7 @@ def coordinate(findings: Findings) -> str:
 
 def letter(findings: Findings) -> str:
     """κ of a latent circuit, or x for the state itself."""
-    return "κ" if findings.description.coordinates == "latent" else "x"
+    return findings.description.letter
 
 
 def threshold(findings: Findings) -> float | None:

@@ -96,7 +96,8 @@ def _counts(findings: Findings, shapes: Sequence[tuple[int, int]]) -> Iterator[s
 def _events(findings: Findings) -> list[str]:
     if not findings.events:
         return ["no events"]
-    return [f"{counted(len(findings.events), 'event')}:", *(f"  {event_line(event)}" for event in findings.events)]
+    letter = findings.description.letter
+    return [f"{counted(len(findings.events), 'event')}:", *(f"  {event_line(e, letter)}" for e in findings.events)]
 
 
 def _verdicts(findings: Findings) -> list[str]:

@@ -19,30 +19,30 @@ ANSWERS = {
 """What explains a drop, in words."""
 
 
-def event_line(event: Event) -> str:
-    """One event in one line: its id, kind, steps and what matters of its evidence."""
+def event_line(event: Event, letter: str = "x") -> str:
+    """One event in one line: its id, kind, steps and what matters of its evidence; `letter` is that of a state."""
     when = f"{event.before:g}–{event.after:g}"
     if event.at is not None:
         when += f" at {event.at:.6f} of the way"
-    matters = what_matters(event.kind, event.evidence)
+    matters = what_matters(event.kind, event.evidence, letter)
     branches = f", branch {' and '.join(map(str, event.branches))}" if event.branches else ""
     return f"e{event.id} {event.kind} {when}{branches} ({event.status}){': ' + matters if matters else ''}"
 
 
-def what_matters(kind: EventKind, evidence: dict[str, Any]) -> str:
-    """What matters of an event's evidence, in words; empty where nothing does."""
+def what_matters(kind: EventKind, evidence: dict[str, Any], letter: str = "x") -> str:
+    """What matters of an event's evidence, in words; empty where nothing does. `letter` is that of a state: x, or κ."""
     match kind:
         case EventKind.SADDLE_NODE:
-            return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} at {_where(evidence)}"
+            return f"two fixed points {'created' if evidence['creates'] else 'annihilated'} {_at(evidence, letter)}"
         case EventKind.BORDER_COLLISION:
-            return f"{evidence['collision']} where unit {evidence['unit']} is at its kink, at {_where(evidence)}"
+            return f"{evidence['collision']} where unit {evidence['unit']} is at its kink, {_at(evidence, letter)}"
         case EventKind.CAPTURE:
             into = evidence.get("ends_on_branch", evidence["into_branch"])
             return f"{_who_leaves(evidence)} branch {evidence['from_branch']} for branch {into}"
         case EventKind.READOUT_CROSSING:
             what = "a fixed point" if "state" not in evidence else "the output of a fixed point"
-            letter = "κ* =" if "state" not in evidence else "the threshold"
-            return f"{what} crosses {letter} {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
+            asked = "κ* =" if "state" not in evidence else "the threshold"
+            return f"{what} crosses {asked} {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
         case EventKind.LOSS_DROP:
             return f"loss {evidence['loss_before']:.4g} → {evidence['loss_after']:.4g}"
         case EventKind.OSCILLATION:
@@ -53,7 +53,7 @@ def what_matters(kind: EventKind, evidence: dict[str, Any]) -> str:
             wrong = evidence.get("wrong_outputs")
             outputs = "" if wrong is None else f", {counted(wrong, 'output')} on the other side of the threshold"
             return f"gradient gone, every trial was captured before{outputs}"
-    return f"at {_where(evidence)}" if "x" in evidence else ""
+    return _at(evidence, letter) if "x" in evidence else ""
 
 
 def _who_leaves(evidence: dict[str, Any]) -> str:
@@ -61,9 +61,9 @@ def _who_leaves(evidence: dict[str, Any]) -> str:
     return "the trial leaves" if number < 2 else f"{number} trials leave"
 
 
-def _where(evidence: dict[str, Any]) -> str:
+def _at(evidence: dict[str, Any], letter: str) -> str:
     """The place of an event: κ on the line; in many dimensions the first few numbers of the state."""
-    return f"κ = {evidence['x']:.4g}" if "state" not in evidence else f"x = {vector(evidence['state'])}"
+    return f"at κ = {evidence['x']:.4g}" if "state" not in evidence else f"at {letter} = {vector(evidence['state'])}"
 
 
 def vector(x: Sequence[float] | Array, most: int = 4) -> str:
@@ -104,7 +104,7 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
         yield _followed(evidence["coverage"])
     moments = {one["event"]: one for one in evidence["timing"]}
     for event in (findings.events[i] for i in verdict.events):
-        matters = what_matters(event.kind, event.evidence)
+        matters = what_matters(event.kind, event.evidence, findings.description.letter)
         what = f"e{event.id} {event.kind}" + (f", {matters}" if matters else "")
         yield f"{what}; {_moment(moments[event.id], axis)}"
     unit = "τ" if findings.description.time == Time.FLOW else "iterations"

@@ -29,11 +29,9 @@ def table(runs: Sequence[tuple[str, Findings]], linked: int) -> str:
 
 
 def not_analyzed(failed: Sequence[tuple[str, str]]) -> str:
-    """The runs that could not be read or analyzed, each with the reason; nothing where there are none."""
-    if not failed:
-        return ""
+    """The runs that could not be read or analyzed, each with the reason."""
     rows = "".join(f"<li><strong>{escape(name)}</strong>: {escape(reason)}</li>" for name, reason in failed)
-    return f"<h3>Not analyzed: {counted(len(failed), 'run')}</h3><ul>{rows}</ul>"
+    return f"<ul>{rows}</ul>"
 
 
 def _tally(runs: Sequence[tuple[str, Findings]]) -> str:

@@ -115,7 +115,9 @@ def report_collection(
     most = max(MOST // len(open_to), LEAST)
     chosen = [shown(findings, most) for _, findings in open_to]
     parts = [_folded(name, f, k, chosen[k], len(open_to)) for k, (name, f) in enumerate(open_to)]
-    overview = f"<section>{collection.table(runs, MOST_RUNS)}{collection.not_analyzed(failed)}</section>"
+    overview = f"<section>{collection.table(runs, MOST_RUNS)}</section>"
+    if failed:
+        overview += _part(f"Not analyzed: {counted(len(failed), 'run')}", collection.not_analyzed(failed))
     content = f"{overview}{''.join(parts)}{_part(*_words(open_to[0][1]))}"
     told = f", and {len(failed)} that could not be analyzed" if failed else ""
     summary = f"<p>{escape(counted(len(runs), 'run'))}{told}</p>"

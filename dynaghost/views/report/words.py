@@ -145,7 +145,7 @@ def _event_row(findings: Findings, event: Event, number: int | None, indices: Se
         when,
         badge(event.status.value),
         " and ".join(map(str, event.branches)) or "–",
-        _words(what_matters(event.kind, event.evidence)),
+        _words(what_matters(event.kind, event.evidence, layout.letter(findings))),
     )
     return f'<tr><th scope="row">{_link(findings, event, number, indices)}</th>{cells_of(_EVENT_HEADS, cells)}</tr>'
 
