@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 
 from dynaghost.kernels.elementary import fma
+from dynaghost.kernels.inner import JIT
 from dynaghost.kernels.linear import cholesky
 from dynaghost.kernels.tanh_field import (
     CAPTURED,
@@ -30,7 +31,7 @@ _LEAST_SHIFT = 1e-5  # of the largest element of the Hessian; larger ones make f
 _NOISE = 1e-14  # more than the rounding of |f|², relative to it
 
 
-@njit(error_model="numpy")
+@JIT
 def _add_squares(M, D, H):
     """The upper triangle of H += MᵀDM, D diagonal; eight rows of M at a time."""
     units, n = M.shape
@@ -52,7 +53,7 @@ def _add_squares(M, D, H):
                 H[i, j] = fma(factor, M[k, j], H[i, j])
 
 
-@njit(error_model="numpy")
+@JIT
 def _bends(weights, t, s, f, w, bends):
     """w = Gf, and of each unit the second derivative of w·f by its argument."""
     N, G = weights[2], weights[6]
@@ -69,7 +70,7 @@ def _bends(weights, t, s, f, w, bends):
         bends[u] *= -2.0 * t[u] * s[u]
 
 
-@njit(error_model="numpy")
+@JIT
 def _times_jacobian(weights, s, w, units, g):
     """g = Jᵀw; `units` is for work."""
     M, N = weights[0], weights[2]
@@ -89,7 +90,7 @@ def _times_jacobian(weights, s, w, units, g):
         add_times(M, units, g)
 
 
-@njit(error_model="numpy")
+@JIT
 def _network_hessian(weights, s, bends, squares, H, ones):
     """Hessian of q for a network, f = −x + tanh(Mx + d) or f = −x + c + N tanh x: one weighted sum of squares.
 
@@ -114,7 +115,7 @@ def _network_hessian(weights, s, bends, squares, H, ones):
         row[i] += 1.0
 
 
-@njit(error_model="numpy")
+@JIT
 def _circuit_hessian(weights, s, bends, J, H):
     """Hessian of q for a latent circuit in its metric, JᵀGJ + Mᵀ·bends·M."""
     M, G = weights[0], weights[6]
@@ -130,7 +131,7 @@ def _circuit_hessian(weights, s, bends, J, H):
     _add_squares(M, bends, H)
 
 
-@njit(error_model="numpy")
+@JIT
 def _model(weights, t, s, f, matrices, g, scratch):
     """Gradient g and Hessian (upper triangle, in `matrices`) of q."""
     squares, J, H, _ = matrices
@@ -143,7 +144,7 @@ def _model(weights, t, s, f, matrices, g, scratch):
         _circuit_hessian(weights, s, bends, J, H)
 
 
-@njit(error_model="numpy")
+@JIT
 def _descent_step(U, g, d):
     """d = −(UᵀU)⁻¹g."""
     n = g.size
@@ -157,7 +158,7 @@ def _descent_step(U, g, d):
         d[i] = (d[i] - dot(U[i], d, i + 1, n)) / U[i, i]
 
 
-@njit(error_model="numpy")
+@JIT
 def _predicted(H, g, d):
     """−(g·d + ½dᵀHd), from the upper triangle of H."""
     total = 0.0
@@ -166,7 +167,7 @@ def _predicted(H, g, d):
     return -total
 
 
-@njit(error_model="numpy")
+@JIT
 def _descent_start(weights, balls, limit, x, matrices, work, scratch):
     """One start of `descend_starts`: how it ended, the ball, the Hessians, the length of the last step."""
     H, U = matrices[2], matrices[3]

@@ -9,6 +9,7 @@ factors cost much more than a trial, steps need only halve the speed.)
 import numpy as np
 from numba import njit
 
+from dynaghost.kernels.inner import JIT
 from dynaghost.kernels.linear import lu_factor
 from dynaghost.kernels.tanh_field import (
     CAPTURED,
@@ -34,7 +35,7 @@ _REUSES = 12
 _LARGE = 64
 
 
-@njit(error_model="numpy")
+@JIT
 def _back(A, right, order, d):
     """d = −A⁻¹·right from the factors of A and the order of its rows."""
     n = d.size
@@ -44,7 +45,7 @@ def _back(A, right, order, d):
         d[i] = (d[i] - dot(A[i], d, i + 1, n)) / A[i, i]
 
 
-@njit(error_model="numpy")
+@JIT
 def _lowers(weights, x, d, most, work):
     """Take the step d if it leaves |f|² at `most` at most; the new |f|², or −1 where it does not."""
     trial, t, s, f = work[4], work[5], work[6], work[7]
@@ -57,7 +58,7 @@ def _lowers(weights, x, d, most, work):
     return new
 
 
-@njit(error_model="numpy")
+@JIT
 def _line_search(weights, x, d, energy, first, work):
     """The step that lowers the speed enough: its length in d, 0 where none does, and the new |f|²."""
     trial, t, s, f = work[4], work[5], work[6], work[7]
@@ -75,7 +76,7 @@ def _line_search(weights, x, d, energy, first, work):
     return 0.0, energy
 
 
-@njit(error_model="numpy")
+@JIT
 def _newton_start(weights, balls, inverses, limit, x, matrices, work):
     """One start of `newton_each`: how it ended, the ball, the factorizations."""
     A, P, order = matrices

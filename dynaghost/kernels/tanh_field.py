@@ -8,12 +8,13 @@ import numpy as np
 from numba import njit
 
 from dynaghost.kernels.elementary import fma, tanh_sech2
+from dynaghost.kernels.inner import INNER, JIT
 
 CONVERGED, CAPTURED, STALLED, DIVERGED, LIMIT = 0, 1, 2, 3, 4
 """How a start ended, as `slowpoints.newton.End` has it."""
 
 
-@njit(error_model="numpy")
+@JIT
 def add_times(AT, x, y):
     """y += A x, from the transpose of A."""
     for j in range(AT.shape[0]):
@@ -22,20 +23,20 @@ def add_times(AT, x, y):
             y[i] = fma(factor, row[i], y[i])
 
 
-@njit(error_model="numpy")
+@JIT
 def copy(source, target):
     # A slice assignment does the same, and takes twenty times as long to compile.
     for i in range(target.size):
         target[i] = source[i]
 
 
-@njit(error_model="numpy")
+@JIT
 def clear(target):
     for i in range(target.size):
         target[i] = 0.0
 
 
-@njit(error_model="numpy")
+@JIT
 def tanh_field(weights, x, t, s, f):
     """f at x; t and s are tanh and sech² of the arguments. Returns |f|² in the metric."""
     MT, NT, c, d, G = weights[1], weights[3], weights[4], weights[5], weights[6]
@@ -57,7 +58,7 @@ def tanh_field(weights, x, t, s, f):
     return _square(G, f)
 
 
-@njit(error_model="numpy")
+@JIT
 def _square(G, f):
     total = 0.0
     for i in range(f.size):
@@ -69,7 +70,7 @@ def _square(G, f):
     return total
 
 
-@njit(error_model="numpy")
+@JIT
 def tanh_jacobian(weights, s, J):
     M, N = weights[0], weights[2]
     n = J.shape[0]
@@ -90,7 +91,7 @@ def tanh_jacobian(weights, s, J):
         row[i] -= 1.0
 
 
-@njit(error_model="numpy", fastmath={"contract", "reassoc"})
+@njit(error_model="numpy", fastmath={"contract", "reassoc"}, **INNER)
 def dot(row, x, start, stop):
     """Σ row·x over start … stop − 1, in an order that the compiler chooses: nothing is proved of it."""
     total = 0.0
@@ -99,7 +100,7 @@ def dot(row, x, start, stop):
     return total
 
 
-@njit(error_model="numpy")
+@JIT
 def length_of(x):
     total = 0.0
     for value in x:
@@ -107,7 +108,7 @@ def length_of(x):
     return np.sqrt(total)
 
 
-@njit(error_model="numpy")
+@JIT
 def holding(balls, x, known):
     """The last ball that holds x, −1 where none does; and the nearest of the first `known` centres."""
     centres, radii = balls
@@ -124,7 +125,7 @@ def holding(balls, x, known):
     return inside, nearest
 
 
-@njit(error_model="numpy")
+@JIT
 def accept(x, work):
     copy(work[4], x)
     for k in range(1, 4):
