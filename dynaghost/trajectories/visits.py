@@ -124,15 +124,14 @@ def visit(
     [0.958, 0.0]
     """
     inside, x = _coordinates(network, circuit, states)
-    path = [_seen(network, circuit, inside, x)]
+    path, size = [_seen(network, circuit, inside, x)], _largest(x)
     for _ in range(LONGEST):
-        if np.max(np.abs(x)) > _GONE:
+        if size > _GONE:
             break
         new = _after(inside, x)
-        moved = np.max(np.abs(new - x))
-        x = new
+        moved, x, size = _largest(new - x), new, _largest(new)
         path.append(_seen(network, circuit, inside, x))
-        if not moved > _REST * (1 + np.max(np.abs(x))):
+        if not moved > _REST * (1 + size):
             break
     seen = path if steps is None else path[: steps + 1]
     ends = tuple(_arrived(fixed_points, end) for end in path[-1])
@@ -152,10 +151,10 @@ def rest(network: System, circuit: System, start: Array) -> Array | None:
     inside, x = _coordinates(network, circuit, start[None])
     for _ in range(LONGEST):
         new = _after(inside, x)
-        moved, x = np.max(np.abs(new - x)), new
-        if not moved > _REST * (1 + np.max(np.abs(x))):
+        moved, x, size = _largest(new - x), new, _largest(new)
+        if not moved > _REST * (1 + size):
             return np.asarray(_seen(network, circuit, inside, x)[0])
-        if np.max(np.abs(x)) > _GONE:
+        if size > _GONE:
             break
     return None
 
@@ -165,6 +164,10 @@ def _coordinates(network: System, circuit: System, states: Array) -> tuple[Syste
     if isinstance(network, LowRankRNN) and network.form is Form.RATE and circuit is not network:
         return circuit, circuit.project(states)  # type: ignore[attr-defined]
     return network, states
+
+
+def _largest(x: Array) -> float:
+    return float(np.abs(x).max())
 
 
 def _after(system: System, x: Array) -> Array:
