@@ -35,7 +35,7 @@ ROOMS = {
     "store": "",
     "collected": "",
     "export": "",
-    "views": "_style _axes flow training pairs lanes states plot report text",
+    "views": "_style _axes flow training pairs lanes states panels plot report text",
     "analysis": "",
     "collection": "",
     "compat": "",
@@ -49,7 +49,9 @@ STRANGERS = {("checkpoints", "slowpoints")} | {
     ("training", room) for room in ROOMS if room not in ("errors", "kernels")
 }
 
-PICTURES = " ".join(f"views/{name}.py" for name in ["_axes", "flow", "training", "pairs", "lanes", "states", "plot"])
+PICTURES = " ".join(
+    f"views/{name}.py" for name in ["_axes", "flow", "training", "pairs", "lanes", "states", "panels", "plot"]
+)
 
 # A library, the only places that import it (a folder ends in a slash), and whether only inside functions.
 FENCES = {

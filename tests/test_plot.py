@@ -1,6 +1,8 @@
 """Every picture of both recorded runs and of awkward ones: the artists it must show, counted against the findings."""
 
 import dataclasses
+import inspect
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -100,10 +102,14 @@ def texts(ax):
 
 
 def pictures(findings):
-    yield plot.latent_flow(findings)
-    yield plot.branches(findings)
+    yield plot.flow_panels(findings).axes
+    yield plot.overview(findings).axes
+    yield [plot.latent_flow(findings)]
+    yield [plot.branches(findings)]
     yield [plot.complex_plane(findings)]
     yield [plot.event_graph(findings)]
+    if findings.pairs:
+        yield [plot.distance_to_axis(findings)]
 
 
 def inside(box, frame):
@@ -112,7 +118,7 @@ def inside(box, frame):
 
 def test_flow_marks_what_was_found(findings):
     steps = _layout.informative(findings)
-    axes = plot.latent_flow(findings)
+    axes = plot.flow_panels(findings).axes
     assert {findings.steps[0], findings.steps[-1]} <= set(steps)
     assert len(axes) == len(steps) <= _layout.PANELS
     for ax, step in zip(axes, steps, strict=True):
@@ -134,7 +140,7 @@ def test_flow_shows_both_sides_of_every_structural_event(findings):
 
 
 def test_arrows_point_along_the_flow(findings):
-    (ax,) = plot.latent_flow(findings, [findings.steps[-1]])
+    ax = plot.latent_flow(findings)
     for marker, sign in ((">", 1), ("<", -1)):
         (arrows,) = (line for line in ax.lines if line.get_marker() == marker)
         assert len(arrows.get_xdata()) > 0
@@ -142,7 +148,7 @@ def test_arrows_point_along_the_flow(findings):
 
 
 def test_ghosts_are_drawn_on_the_curve_and_fixed_points_at_zero(findings):
-    for ax in plot.latent_flow(findings):
+    for ax in plot.flow_panels(findings).axes:
         for line in ax.lines:
             if line.get_label() in (STABLE, UNSTABLE):
                 assert line.get_ydata()[0] == 0
@@ -151,7 +157,7 @@ def test_ghosts_are_drawn_on_the_curve_and_fixed_points_at_zero(findings):
 
 
 def test_branches_show_every_checkpoint_every_event_and_every_verdict(findings):
-    kappa, loss, gradient = plot.branches(findings)
+    kappa, loss, gradient = plot.overview(findings).axes
     assert (kappa.get_ylabel(), loss.get_ylabel(), gradient.get_ylabel()) == ("κ", "loss", "gradient norm")
     assert (loss.get_yscale(), gradient.get_yscale()) == ("log", "log")
     assert gradient.get_xlabel() == "training (epochs)"
@@ -186,7 +192,7 @@ def test_branches_pass_the_threshold_where_their_crossing_is(findings):
 def test_focus_shows_only_its_part(findings):
     first, last = _layout.focus(findings)
     assert last - first < 0.1 * (findings.steps[-1] - findings.steps[0])
-    axes = plot.branches(findings, focus=(first, last))
+    axes = [*plot.overview(findings, focus=(first, last)).axes, plot.branches(findings, focus=(first, last))]
     assert all(ax.get_xlim() == (first, last) for ax in axes)
     for event in findings.events:
         if event.kind in _layout.STRUCTURAL:
@@ -239,7 +245,7 @@ def test_no_two_labels_of_the_event_graph_overlap(findings):
 
 def test_no_two_verdicts_overlap(findings):
     for focus in (None, _layout.focus(findings)):
-        loss = plot.branches(findings, focus=focus)[1]
+        loss = plot.overview(findings, focus=focus).axes[1]
         loss.figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in loss.texts]
         assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
@@ -266,45 +272,112 @@ def test_a_run_without_events_has_no_focus(tmp_path):
 
 
 def test_without_metrics_there_is_one_panel_and_without_a_trial_no_start():
-    (kappa,) = plot.branches(three())
+    (kappa,) = plot.overview(three()).axes
     assert not {"readout threshold", "trial's start κ(0)"} & set(labels(kappa))
 
 
 def test_what_a_logarithm_cannot_show_is_said():
-    _, loss = plot.branches(with_losses(three(), [1.0, 0.0, np.nan, 0.1]))
+    _, loss = plot.overview(with_losses(three(), [1.0, 0.0, np.nan, 0.1])).axes
     assert "2 values" in texts(loss)[0]
 
 
 def test_single_values_between_missing_ones_are_seen():
     sparse = with_losses(three(), [1.0, 0.9, 0.8, 0.7], np.array([np.nan, 0.1, np.nan, 0.2]))
-    _, loss, gradient = plot.branches(sparse)
+    _, loss, gradient = plot.overview(sparse).axes
     assert [ax.lines[0].get_marker() for ax in (loss, gradient)] == ["None", "."]
 
 
 def test_where_branches_are_lost_is_marked():
-    kappa = plot.branches(AWKWARD["branches lost"]())[0]
+    kappa = plot.branches(AWKWARD["branches lost"]())
     assert labels(kappa)["could not be followed further"] == 3
 
 
-def test_axes_of_the_caller_are_used_and_counted(findings):
-    given = Figure().subplots(3, 2)
-    assert list(plot.branches(findings, axes=given[:, 0])) == list(given[:, 0])
+def every_picture(findings):
+    """Every public function that draws one picture, by name, with what it draws here."""
+    plane = dg.LeakyRNN([[2.0, 0.0], [0.0, 0.5]], [0.0, 0.0])
+    points = dg.find_slow_points(plane, starts=40)
+    given = {"flow": (findings.circuits[-1], findings.points[-1]), "phase_portrait": (plane, points)}
+    given |= {"slow_points": (points,), "eigenvalues": (points,)}
+    names = re.findall(
+        r"^from dynaghost\.views\.\w+ import \w+ as (\w+)$", Path(plot.__file__).read_text(), re.MULTILINE
+    )
+    figures = {name for name in names if inspect.signature(getattr(plot, name)).return_annotation is Figure}
+    assert figures == {"flow_panels", "overview"}
+    return {name: (getattr(plot, name), given.get(name, (findings,))) for name in names if name not in figures}
+
+
+def test_every_picture_is_drawn_on_the_axes_of_the_caller_or_on_its_own():
+    findings = analyze(load_run(DATA / "fig3a_ghost"))
+    pictures = every_picture(findings)
+    assert len(pictures) == 12
+    for name, (draw, given) in pictures.items():
+        (parameter,) = [p for p in inspect.signature(draw).parameters.values() if "Axes" in str(p.annotation)]
+        assert (parameter.name, parameter.default, parameter.kind.name) == ("ax", None, "KEYWORD_ONLY"), name
+        figure = Figure(layout="constrained")
+        mine, other = figure.subplots(1, 2)
+        assert draw(*given, ax=mine) is mine, name
+        assert mine.has_data(), name
+        assert not other.has_data(), name
+        assert not figure.legends, name
+        own = draw(*given)
+        assert isinstance(own, Axes), name
+        assert [labels(own)[key] for key in sorted(labels(own))] == [labels(mine)[key] for key in sorted(labels(own))]
+        for drawn in (figure, own.figure):
+            drawn.draw_without_rendering()
+
+
+def test_a_picture_is_drawn_in_a_part_of_a_figure():
+    plane = dg.LeakyRNN([[2.0, 0.0], [0.0, 0.5]], [0.0, 0.0])
+    part = Figure().subfigures(1, 2)[0]
+    ax = plot.phase_portrait(plane, dg.find_slow_points(plane, starts=40), ax=part.subplots())
+    assert [other.get_ylabel() for other in part.axes if other is not ax] == ["speed"]
+
+
+def test_the_distance_to_the_axis_is_that_of_every_pair(findings):
+    ax = plot.distance_to_axis(findings)
+    marked = labels(ax)
+    assert marked[_style.GHOST_PAIR] + marked[_style.OTHER_PAIR] == sum(len(track.steps) for track in findings.pairs)
+    drawn = {(x, y) for line in ax.lines for x, y in line.get_xydata()}
+    assert {(s, abs(z.imag)) for track in findings.pairs for s, z in zip(track.steps, track.z, strict=True)} <= drawn
+    nodes = [event for event in findings.events if event.kind is EventKind.SADDLE_NODE]
+    assert marked["saddle-node"] == len(nodes)
+    assert all((_layout.place(event), 0.0) in drawn for event in nodes)
+    first, last = _layout.focus(findings)
+    assert plot.distance_to_axis(findings, focus=(first, last)).get_xlim() == (first, last)
+    with pytest.raises(DynaghostError, match="expected a complex pair"):
+        plot.distance_to_axis(AWKWARD["no coupling"]())
+
+
+def test_the_norm_of_the_gradient_alone_shows_what_its_panel_shows(findings):
+    alone, panel = plot.gradient_norm(findings), plot.overview(findings).axes[2]
+    assert alone.get_yscale() == "log"
+    assert len(alone.lines) == len(panel.lines)
+    assert all(
+        np.array_equal(a.get_xydata(), b.get_xydata(), equal_nan=True)
+        for a, b in zip(alone.lines, panel.lines, strict=True)
+    )
+    with pytest.raises(DynaghostError, match="expected gradient norms"):
+        plot.gradient_norm(three())
+
+
+def test_axes_of_the_caller_get_the_legend(findings):
+    given = Figure().subplots(2, 2)
     assert plot.complex_plane(findings, ax=given[0, 1]) is given[0, 1]
     assert plot.event_graph(findings, ax=given[1, 1]) is given[1, 1]
-    assert list(plot.latent_flow(findings, [0], axes=[given[2, 1]])) == [given[2, 1]]
+    assert plot.latent_flow(findings, 0, ax=given[1, 0]) is given[1, 0]
+    assert plot.branches(findings, ax=given[0, 0]) is given[0, 0]
     given[0, 0].figure.draw_without_rendering()
-    with pytest.raises(DynaghostError, match="axes: expected 3, one a panel, got 2"):
-        plot.branches(findings, axes=given[0])
+    assert all(ax.get_legend() is not None for ax in given.ravel())
 
 
 def test_a_step_that_is_no_checkpoint_is_refused(findings):
     with pytest.raises(DynaghostError, match=r"got \[7\]"):
-        plot.latent_flow(findings, [7])
+        plot.latent_flow(findings, 7)
 
 
 def test_no_steps_are_refused(findings):
     with pytest.raises(DynaghostError, match="steps"):
-        plot.latent_flow(findings, [])
+        plot.flow_panels(findings, [])
 
 
 def test_figures_are_written_in_both_formats(findings, tmp_path):
@@ -366,7 +439,7 @@ def test_one_system_is_drawn_with_its_points_on_the_curve():
 
 
 def test_the_loss_alone_shows_what_its_panel_shows(findings):
-    alone, panel = plot.loss(findings), plot.branches(findings)[1]
+    alone, panel = plot.loss(findings), plot.overview(findings).axes[1]
     assert (texts(alone), len(alone.patches)) == (texts(panel), len(panel.patches))
     assert all(
         np.array_equal(a.get_xydata(), b.get_xydata(), equal_nan=True)
@@ -398,7 +471,7 @@ def test_a_single_unit_is_drawn_by_its_state():
     points = {float(point.x[0]) for found in findings.points for point in found.points}
     drawn = {float(x) for branch in findings.branches for segment in branch.segments for x in segment.x}
     assert drawn == points
-    ax = plot.latent_flow(findings, [0])[0]
+    ax = plot.latent_flow(findings, 0)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "f(x) (1/τ)")
     curve = max(ax.lines, key=lambda line: len(line.get_xdata()))
     x = curve.get_xdata()
@@ -407,5 +480,5 @@ def test_a_single_unit_is_drawn_by_its_state():
     # The threshold is on an output, which this line does not show.
     assert "trial's start x(0)" in labels
     assert "readout threshold" not in labels
-    assert plot.branches(findings)[0].get_ylabel() == "x"
+    assert plot.branches(findings).get_ylabel() == "x"
     assert plot.complex_plane(findings).get_xlabel() == "Re z (x)"

@@ -59,7 +59,7 @@ def test_what_cannot_be_drawn_is_refused(points):
         states.phase_portrait(DIAGONAL, points)
     with pytest.raises(dg.DynaghostError, match="expected states of 3 numbers, got 2"):
         states.slow_points(points, visited=np.zeros((1, 2, 2)))
-    with pytest.raises(dg.DynaghostError, match=r"plot\.latent_flow"):
+    with pytest.raises(dg.DynaghostError, match=r"plot\.flow"):
         states.slow_points(dg.find_slow_points(dg.SaddleNode(-1.0)))
     with pytest.raises(dg.DynaghostError, match="expected a fixed point"):
         states.eigenvalues(dg.find_slow_points(dg.SaddleNode(1.0)))
@@ -85,7 +85,7 @@ def test_in_many_dimensions_every_mark_lies_on_its_branch():
     # The fixed points at ±x leave 0 along the second unit, whose place on the diagram's axis is not its first number.
     states_of_run = [{"W": np.diag([0.2, w]), "b": np.array([0.3, 0.0])} for w in (0.5, 0.9, 1.5, 2.0)]
     result = dg.analyze(dg.load_run(states_of_run, leak=0.5, x0=0.3, transpose=False))
-    ax = plot.branches(result)[0]
+    ax = plot.branches(result)
     lines = [line.get_xydata() for line in ax.get_lines() if len(line.get_xdata()) > 1]
     dots = [line.get_xydata()[0] for line in ax.get_lines() if line.get_markersize() == 3]
     assert len(dots) == sum(len(points.points) for points in result.points)

@@ -193,8 +193,8 @@ name = next(
     row.name for row in merged.runs if row.parameters["learning_rate"] == 0.015
 )
 result = dg.load_analysis(folder / "merged" / name)
-axes = dg.plot.branches(result)
-axes[0].figure
+overview = dg.plot.overview(result)
+overview
 
 # %%
 assert len(result.points) == 13

@@ -1,14 +1,15 @@
 # %% [markdown]
 # # Gallery
 #
-# One function a picture. Each takes what was found, and the axes to draw on if you give some; each returns the axes.
-# Nothing touches pyplot or its settings, so these pictures fit into a figure of your own.
+# One function a picture. Each takes what was found and, as `ax=`, the axes to draw on if you give some; each returns
+# the axes. Nothing touches pyplot or its settings, so these pictures fit into a figure of your own.
 #
 # ```python
 # ax = dg.plot.complex_plane(result)            # a new figure, ax.figure
 # dg.plot.complex_plane(result, ax=my_axes)     # your own
 # ax.figure.savefig("pairs.pdf")
-# dg.plot.figures(result, "pictures")           # all of them as files
+# dg.plot.overview(result)                      # a figure of several pictures
+# dg.plot.figures(result, "pictures")           # a run's pictures as files
 # ```
 #
 # Colours are those of Okabe and Ito. Every colour is doubled by a marker or a line style, so that a print in black and
@@ -44,31 +45,54 @@ flow = dg.plot.flow(system, dg.find_slow_points(system), window=(-2, 2))
 flow.figure
 
 # %% [markdown]
-# ## The latent flow along training: `dg.plot.latent_flow`
+# ## The latent flow of a checkpoint: `dg.plot.latent_flow`
 #
-# The same for chosen checkpoints of a run, by default a handful around what happens. The red bar is where the trial
-# starts, the dashed line is the readout's threshold.
+# The same for a checkpoint of a run, by default the last. The red bar is where the trial starts, the dashed line is
+# the readout's threshold.
 
 # %%
-latent_flow = dg.plot.latent_flow(ghost)
-latent_flow[0].figure
+latent_flow = dg.plot.latent_flow(ghost, 34_000)
+latent_flow.figure
+
+# %% [markdown]
+# ## The latent flow along training: `dg.plot.flow_panels`
+#
+# A figure of several checkpoints on the same scales, by default a handful around what happens.
+
+# %%
+flow_panels = dg.plot.flow_panels(ghost)
+flow_panels
 
 # %% [markdown]
 # ## Branches over training: `dg.plot.branches`
 #
-# Every fixed point and ghost, followed through training, above the loss and the norm of its gradient. `focus` shows a
-# part of the run.
+# Every fixed point and ghost, followed through training. Marks are events. `focus` shows a part of the run. The run
+# here is the one in which two fixed points are born and the network gets stuck.
 
 # %%
-branches = dg.plot.branches(ghost, focus=(30_000, 40_000))
-branches[0].figure
+branches = dg.plot.branches(stuck, focus=(4_800, 5_400))
+branches.figure
 
 # %% [markdown]
-# The same for a run in which two fixed points are born and the network gets stuck.
+# ## Branches above the loss: `dg.plot.overview`
+#
+# A figure of the branches, the loss with the verdicts of its drops, and the norm of the gradient, step under step.
 
 # %%
-branches_stuck = dg.plot.branches(stuck, focus=(4_800, 5_400))
-branches_stuck[0].figure
+overview = dg.plot.overview(ghost, focus=(30_000, 40_000))
+overview
+
+# %% [markdown]
+# ## Distance to the axis: `dg.plot.distance_to_axis`
+#
+# A ghost is a pair of complex fixed points near the real axis. Its distance to the axis says how close the network
+# is to a saddle-node: at distance zero the pair becomes two real fixed points. The lower line here is the pair of this
+# run's ghost. It is drawn open where it is not yet a ghost. It comes closer, and never arrives. The upper line is a
+# second pair, to which the ghost belongs late in training.
+
+# %%
+distance = dg.plot.distance_to_axis(ghost, focus=(30_000, 40_000))
+distance.figure
 
 # %% [markdown]
 # ## The loss alone: `dg.plot.loss`
@@ -78,7 +102,16 @@ loss = dg.plot.loss(ghost, focus=(32_000, 36_000))
 loss.figure
 
 # %% [markdown]
+# ## The norm of the gradient alone: `dg.plot.gradient_norm`
+
+# %%
+gradient_norm = dg.plot.gradient_norm(ghost, focus=(32_000, 36_000))
+gradient_norm.figure
+
+# %% [markdown]
 # ## Passage times: `dg.plot.passage_times`
+#
+# How long the flow needs through each ghost, and the delay that the task asks for.
 
 # %%
 passage_times = dg.plot.passage_times(ghost)
@@ -87,8 +120,8 @@ passage_times.figure
 # %% [markdown]
 # ## Ghosts as complex pairs: `dg.plot.complex_plane`
 #
-# A ghost is a pair of complex fixed points near the real axis. The closer the pair is to the axis, the slower the
-# ghost.
+# The same pairs in the plane of complex states, coloured by step. The closer a pair is to the real axis, the slower
+# the ghost.
 
 # %%
 complex_plane = dg.plot.complex_plane(ghost)
@@ -149,14 +182,23 @@ phase_portrait.figure
 DRAWN = {
     "flow",
     "latent_flow",
+    "flow_panels",
     "branches",
+    "overview",
+    "distance_to_axis",
     "loss",
+    "gradient_norm",
     "passage_times",
     "complex_plane",
     "event_graph",
 }
 DRAWN |= {"slow_points", "eigenvalues", "phase_portrait"}
 assert all(callable(getattr(dg.plot, name)) for name in DRAWN)
+assert [ax.get_ylabel() for ax in overview.axes] == [
+    "κ",
+    "loss",
+    "gradient norm",
+]
 assert points.complete
 assert [verdict.verdict for verdict in ghost.verdicts][:2] == [
     "ghost",

@@ -123,8 +123,8 @@ for found in result.points:
     )
 
 # %%
-axes = dg.plot.branches(result)
-axes[0].figure
+overview = dg.plot.overview(result)
+overview
 
 # %% [markdown]
 # In many dimensions the height of a branch is its place on the first principal component of all slow points. Read it

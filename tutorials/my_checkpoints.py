@@ -77,8 +77,8 @@ first = result.verdicts[0]
 assert (first.verdict, first.grade) == ("ghost", "proved")
 assert {len(points.fixed_points) for points in result.points} == {1}
 assert all(points.complete for points in result.points)
-axes = dg.plot.branches(result, focus=(30_000, 40_000))
-axes[0].figure
+overview = dg.plot.overview(result, focus=(30_000, 40_000))
+overview
 
 # %% [markdown]
 # The upper panel has the **branches**: each fixed point (blue) and ghost (green), followed through training. There is
@@ -100,8 +100,8 @@ print(
 assert evidence["fixed_points"] == [1, 1]
 assert evidence["ghosts"] == [0, 1]
 assert abs(evidence["escape_time"][1] - evidence["delay"]) < 0.3
-flow = dg.plot.latent_flow(result, [33_000, 34_000, 500_000])
-flow[0].figure
+flow = dg.plot.flow_panels(result, [33_000, 34_000, 500_000])
+flow
 
 # %% [markdown]
 # ## The run that got stuck
@@ -112,8 +112,8 @@ flow[0].figure
 stuck = dg.analyze(dg.load_run(DATA / "fig3b_stuck"))
 for event in stuck.events:
     print(f"{event.kind} between epochs {event.before:g} and {event.after:g}")
-axes = dg.plot.branches(stuck, focus=(4_900, 5_300))
-axes[0].figure
+overview = dg.plot.overview(stuck, focus=(4_900, 5_300))
+overview
 
 # %% [markdown]
 # Read the events from top to bottom. The loss begins to fall. A ghost emerges, and then two fixed points are born in a

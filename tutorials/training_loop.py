@@ -147,8 +147,8 @@ print(
     f"{len(result.steps)} checkpoints, the first ones at {result.steps[:12]}"
 )
 print([event.kind.value for event in result.events])
-axes = dg.plot.branches(result)
-axes[0].figure
+overview = dg.plot.overview(result)
+overview
 
 # %%
 kinds = [event.kind for event in result.events]

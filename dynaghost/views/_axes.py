@@ -11,9 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
-from numpy.typing import NDArray
 
-from dynaghost.errors import DynaghostError
 from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views import _layout as layout
@@ -38,14 +36,6 @@ def own_axes(width: float = 0.62 * style.WIDTH, height: float = 0.58 * style.WID
     return Picture(width, height).subplots()
 
 
-def given(axes: Iterable[Axes], count: int) -> NDArray[np.object_]:
-    """Somebody's axes as an array, after they were counted."""
-    given = np.array(list(np.ravel(np.asarray(axes, dtype=object))), dtype=object)
-    if len(given) != count:
-        raise DynaghostError(f"axes: expected {count}, one a panel, got {len(given)}")
-    return given
-
-
 def finish(ax: Axes) -> None:
     """No frame above and to the right, small ticks."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -57,6 +47,13 @@ def draw_event(ax: Axes, event: Event, x: float, y: float) -> None:
     marker, face = style.EVENTS[event.kind]
     label = layout.name(event.kind)
     ax.plot(x, y, marker, color="black", markerfacecolor=face, markeredgewidth=0.8, label=label, zorder=6)
+
+
+def mark_places(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
+    """Thin lines through a picture of training where events happen."""
+    for event in findings.events:
+        if event.at is not None and window[0] <= layout.place(event) <= window[1]:
+            ax.axvline(layout.place(event), color="0.8", linewidth=0.6, zorder=-1)
 
 
 def training_axis(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:

@@ -1,11 +1,10 @@
 """Pictures of one dimension: f(κ) with its fixed points and ghosts, of one system and along training."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import Ghost, SlowPoints
@@ -69,50 +68,55 @@ def _around(places: Sequence[float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def latent_flow(
-    findings: Findings, steps: Sequence[int] | None = None, *, axes: Iterable[Axes] | None = None
-) -> NDArray[np.object_]:
-    """f(κ) at chosen checkpoints, with fixed points, ghosts, where the trial starts and what its readout asks for.
+def latent_flow(findings: Findings, step: int | None = None, *, ax: Axes | None = None) -> Axes:
+    """f(κ) at a checkpoint, with fixed points, ghosts, where the trial starts and what its readout asks for.
 
     Parameters
     ----------
     findings : Findings
-    steps : sequence of int, optional
-        Checkpoints, one a panel; by default a handful around events and drops of the loss.
-    axes : Axes, one a step, optional
+    step : int, optional
+        A checkpoint; by default the last.
+    ax : Axes, optional
 
     Returns
     -------
-    ndarray of Axes (steps,)
+    Axes
 
     Raises
     ------
     DynaghostError
-        If a step is no checkpoint of the run, or there are not as many axes as steps.
+        If the run has not one dimension, or `step` is no checkpoint of it.
 
     Examples
     --------
     >>> from dynaghost.analysis import analyze
     >>> findings = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)])
-    >>> [ax.get_title() for ax in latent_flow(findings)]
-    ['step 0', 'step 1']
+    >>> latent_flow(findings, 0).get_title(), latent_flow(findings).get_title()
+    ('step 0', 'step 1')
+    """
+    (e,) = indices(findings, [findings.steps[-1] if step is None else step])
+    window = layout.flow_window(findings, [e])
+    with rc_context(style.STYLE):
+        own = ax is None
+        ax = shared.own_axes(style.WIDTH, 3.6) if ax is None else ax
+        draw_flow(ax, findings, e, window)
+        shared.legend([ax], own=own)
+    return ax
+
+
+def indices(findings: Findings, steps: Sequence[int]) -> list[int]:
+    """Numbers of the checkpoints at these steps, in a run of one dimension.
+
+    Raises
+    ------
+    DynaghostError
+        If the run has not one dimension, a step is no checkpoint, or there is none.
     """
     if findings.description.dim != 1:
         raise DynaghostError(
             f"findings: expected one dimension, got {findings.description.dim}: plot.slow_points and "
             "plot.phase_portrait draw those"
         )
-    indices = _indices(findings, layout.informative(findings) if steps is None else steps)
-    window = layout.flow_window(findings, indices)
-    with rc_context(style.STYLE):
-        grid = _flow_panels(len(indices)) if axes is None else shared.given(axes, len(indices))
-        for ax, e in zip(grid, indices, strict=True):
-            _draw_flow(ax, findings, e, window)
-        shared.legend(grid, own=axes is None)
-    return grid
-
-
-def _indices(findings: Findings, steps: Sequence[int]) -> list[int]:
     unknown = [step for step in steps if step not in findings.steps]
     if unknown or not len(steps):
         first, last = findings.steps[0], findings.steps[-1]
@@ -120,17 +124,8 @@ def _indices(findings: Findings, steps: Sequence[int]) -> list[int]:
     return [findings.steps.index(step) for step in steps]
 
 
-def _flow_panels(count: int) -> NDArray[np.object_]:
-    columns = min(count, 3)
-    rows = -(-count // columns)
-    figure = shared.Picture(style.WIDTH, 0.6 + 2.0 * rows)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax in grid[count:]:
-        ax.remove()
-    return grid[:count]
-
-
-def _draw_flow(ax: Axes, findings: Findings, e: int, window: layout.Window) -> None:
+def draw_flow(ax: Axes, findings: Findings, e: int, window: layout.Window) -> None:
+    """f of one checkpoint of the run with all that is marked on it, without a legend."""
     _draw_curve(ax, findings.circuits[e], findings.points[e], window.kappa, layout.marked(findings, e))
     told_of, letter = findings.description, layout.letter(findings)
     if (threshold := layout.threshold(findings)) is not None:
@@ -140,7 +135,6 @@ def _draw_flow(ax: Axes, findings: Findings, e: int, window: layout.Window) -> N
     unit = layout.per(told_of.time, told_of.leak)
     ax.set(title=f"{told_of.axis} {layout.grouped(findings.steps[e])}", xlabel=letter, ylabel=f"f({letter}) ({unit})")
     ax.set(xlim=window.kappa, ylim=window.f)
-    ax.label_outer()
     shared.finish(ax)
 
 

@@ -1,4 +1,4 @@
-"""The picture of complex pairs: ghosts above the real axis, coloured by step."""
+"""Pictures of complex pairs: above the real axis, coloured by step, and their distance to it over training."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from numpy.typing import NDArray
 
+from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
@@ -53,6 +54,70 @@ def complex_plane(findings: Findings, *, ax: Axes | None = None) -> Axes:
         shared.finish(ax)
         shared.legend([ax], own=own)
     return ax
+
+
+def distance_to_axis(findings: Findings, *, focus: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
+    """How far every complex pair is from the real axis over training: |Im z|, with the events.
+
+    Where it reaches 0 the pair becomes two real fixed points: that is a saddle-node. A ghost's pair comes close and
+    turns away, or stays. A ghost that changes its pair, where another one comes to slow the flow more, has a line for
+    each.
+
+    Parameters
+    ----------
+    findings : Findings
+        With a complex pair at some checkpoint.
+    focus : tuple of float, optional
+        First and last step to show; by default the whole run.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    DynaghostError
+        If there is no pair, or `focus` is no stretch of training.
+
+    Examples
+    --------
+    >>> from dynaghost.analysis import analyze
+    >>> findings = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.2, 0.21, 0.25)])
+    >>> distance_to_axis(findings).get_ylabel()
+    'distance to the axis |Im z| (κ)'
+    """
+    if not findings.pairs:
+        raise DynaghostError("findings: expected a complex pair at some checkpoint, got none")
+    window = layout.window(findings, focus)
+    with rc_context(style.STYLE):
+        own = ax is None
+        ax = shared.own_axes(style.WIDTH, 2.6) if ax is None else ax
+        for track in findings.pairs:
+            _draw_distance(ax, findings, track, window)
+        for event in findings.events:
+            if event.kind is EventKind.SADDLE_NODE and window[0] <= layout.place(event) <= window[1]:
+                shared.draw_event(ax, event, layout.place(event), 0.0)
+        letter = layout.coordinate(findings)
+        ax.set(ylabel="distance to the axis |Im z|" + ("" if letter == "PC 1" else f" ({letter})"), ylim=(0, None))
+        shared.mark_places(ax, findings, window)
+        shared.training_axis(ax, findings, window)
+        shared.finish(ax)
+        shared.legend([ax], own=own)
+    return ax
+
+
+def _draw_distance(ax: Axes, findings: Findings, track: PairTrack, window: tuple[float, float]) -> None:
+    """A line through the checkpoints, which are full where the pair is a ghost's."""
+    path = layout.path(findings, track)
+    part = layout.within(path.steps, *window)
+    steps, away, ghost = path.steps[part], np.abs(path.z.imag)[part], path.ghost[part]
+    ax.plot(steps, away, color=style.GREEN, linewidth=0.9, zorder=2)
+    for chosen, face, label in ((ghost, style.GREEN, style.GHOST_PAIR), (~ghost, "white", style.OTHER_PAIR)):
+        seen = chosen & np.isfinite(away)
+        if np.any(seen):
+            look: dict[str, Any] = {"color": style.GREEN, "markerfacecolor": face, "markersize": 3.5}
+            ax.plot(steps[seen], away[seen], "D", label=label, zorder=3, clip_on=False, **look)
 
 
 def _draw_real_axis(ax: Axes, findings: Findings, colours: ScalarMappable) -> None:

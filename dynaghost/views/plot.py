@@ -1,8 +1,9 @@
-"""Pictures of what was found about a run: one function a picture, from findings to Axes.
+"""Pictures of what was found about a run: one function a picture, `ax=None` in, `Axes` out.
 
-No function touches pyplot or its settings. Without axes of your own you get a new figure, `ax.figure`, which a notebook
-shows and `ax.figure.savefig` writes; `figures` writes all of them. Colours are those of Okabe and Ito, and each is
-doubled by a marker or a line style, so that a print in black and white says the same.
+Without axes of your own you get a new figure, `ax.figure`, which a notebook shows and `ax.figure.savefig` writes.
+`overview` and `flow_panels` put several pictures into a figure of their own; `figures` writes a run's pictures as
+files. No function touches pyplot or its settings. Colours are those of Okabe and Ito, and each is doubled by a marker
+or a line style, so that a print in black and white says the same.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,17 +21,22 @@ from dynaghost.views.flow import flow as flow
 from dynaghost.views.flow import latent_flow as latent_flow
 from dynaghost.views.lanes import event_graph as event_graph
 from dynaghost.views.pairs import complex_plane as complex_plane
+from dynaghost.views.pairs import distance_to_axis as distance_to_axis
+from dynaghost.views.panels import flow_panels as flow_panels
+from dynaghost.views.panels import overview as overview
 from dynaghost.views.states import eigenvalues as eigenvalues
 from dynaghost.views.states import phase_portrait as phase_portrait
 from dynaghost.views.states import slow_points as slow_points
 from dynaghost.views.training import branches as branches
+from dynaghost.views.training import gradient_norm as gradient_norm
 from dynaghost.views.training import loss as loss
 from dynaghost.views.training import passage_times as passage_times
 
 
 def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
-    """Every picture as files: `flow`, `branches`, `branches_focus`, `complex_plane` and `event_graph`.
+    """The pictures of a run as files.
 
+    `flow` (drawn by `flow_panels`), `branches` and `branches_focus` (by `overview`), `complex_plane`, `event_graph`.
     In many dimensions `states`, `eigenvalues` and, in two, `phase_portrait` of the last checkpoint take the place of
     `flow`; there is a `complex_plane` where a ghost has a pair.
 
@@ -83,12 +89,12 @@ def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[s
 
 def _pictures(findings: Findings) -> Iterator[tuple[str, Any]]:
     if findings.description.dim == 1:
-        yield "flow", latent_flow(findings)[0].figure
+        yield "flow", flow_panels(findings)
     else:
         yield from _of_the_last(findings)
-    yield "branches", branches(findings)[0].figure
+    yield "branches", overview(findings)
     if (focus := layout.focus(findings)) is not None:
-        yield "branches_focus", branches(findings, focus=focus)[0].figure
+        yield "branches_focus", overview(findings, focus=focus)
     if findings.description.dim == 1 or findings.pairs:
         yield "complex_plane", complex_plane(findings).figure
     yield "event_graph", event_graph(findings).figure

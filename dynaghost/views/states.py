@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from dynaghost.errors import DynaghostError
@@ -87,7 +86,9 @@ def principal(points: SlowPoints, visited: Array | None) -> tuple[Array, Array, 
     if len(places) and places.shape[1] != dim:
         raise DynaghostError(f"visited: expected states of {places.shape[1]} numbers, got {dim}")
     if dim < 2:
-        raise DynaghostError("points: expected two dimensions or more, got one (plot.latent_flow draws those)")
+        raise DynaghostError(
+            "points: expected two dimensions or more, got one (plot.flow and plot.latent_flow draw those)"
+        )
     centre = states.mean(axis=0)
     # The sign of a component is arbitrary: its largest entry is made positive, so that pictures agree.
     _, spread, components = np.linalg.svd(np.vstack([states - centre, np.zeros((2, dim))]), full_matrices=False)
@@ -218,9 +219,7 @@ def _draw_speed(ax: Axes, first: Array, second: Array, speed: Array) -> None:
         rasterized=True,
         zorder=0,
     )
-    figure = ax.get_figure()
-    if isinstance(figure, Figure):
-        figure.colorbar(shown, ax=ax, label="speed", pad=0.02)
+    ax.figure.colorbar(shown, ax=ax, label="speed", pad=0.02)
 
 
 def _draw_points(ax: Axes, points: Iterable[FixedPoint | Ghost], centre: Array, components: Array) -> None:

@@ -1,6 +1,5 @@
 """Pictures of a run over training: its branches, its loss, and the norm of its gradient."""
 
-from collections.abc import Iterable
 from itertools import cycle
 from typing import Any
 
@@ -8,7 +7,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
-from numpy.typing import NDArray
 
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import Array
@@ -18,49 +16,44 @@ from dynaghost.views import _layout as layout
 from dynaghost.views import _style as style
 
 
-def branches(
-    findings: Findings, *, focus: tuple[float, float] | None = None, axes: Iterable[Axes] | None = None
-) -> NDArray[np.object_]:
-    """The branches over training, above the loss and the norm of its gradient where they are known.
+def branches(findings: Findings, *, focus: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
+    """The branches over training: where every fixed point and ghost is, with the events between them.
+
+    In one dimension the height is κ (or the state x of a single unit), in many the first principal component of all
+    slow points.
 
     Parameters
     ----------
     findings : Findings
     focus : tuple of float, optional
         First and last step to show; by default the whole run.
-    axes : Axes, optional
-        One for the branches and one for each metric that is known.
+    ax : Axes, optional
 
     Returns
     -------
-    ndarray of Axes (panels,)
+    Axes
 
     Raises
     ------
     DynaghostError
-        If `focus` is no stretch of training, or there are not as many axes as panels.
+        If `focus` is no stretch of training.
 
     Examples
     --------
     >>> from dynaghost.analysis import analyze
     >>> findings = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)])
-    >>> [ax.get_ylabel() for ax in branches(findings)]
-    ['κ']
+    >>> branches(findings).get_ylabel()
+    'κ'
     """
     window = layout.window(findings, focus)
-    metrics = layout.metrics(findings)
     with rc_context(style.STYLE):
-        panels = _branch_panels(len(metrics)) if axes is None else shared.given(axes, 1 + len(metrics))
-        _draw_branches(panels[0], findings, window)
-        for ax, (name, values) in zip(panels[1:], metrics.items(), strict=True):
-            _draw_metric(ax, findings.losses.steps, values, name, window)
-        if len(panels) > 1:
-            _draw_drops(panels[1], findings, window)
-        for ax in panels:
-            _mark_places(ax, findings, window)
-        shared.training_axis(panels[-1], findings, window)
-        shared.legend(panels, own=axes is None)
-    return panels
+        own = ax is None
+        ax = shared.own_axes(style.WIDTH, 3.6) if ax is None else ax
+        draw_branches(ax, findings, window)
+        shared.mark_places(ax, findings, window)
+        shared.training_axis(ax, findings, window)
+        shared.legend([ax], own=own)
+    return ax
 
 
 def loss(findings: Findings, *, focus: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
@@ -97,10 +90,51 @@ def loss(findings: Findings, *, focus: tuple[float, float] | None = None, ax: Ax
     with rc_context(style.STYLE):
         own = ax is None
         ax = shared.own_axes(style.WIDTH, 2.6) if ax is None else ax
-        _draw_metric(ax, findings.losses.steps, values, "loss", window)
-        _draw_drops(ax, findings, window)
+        draw_metric(ax, findings.losses.steps, values, "loss", window)
+        draw_drops(ax, findings, window)
         shared.training_axis(ax, findings, window)
         shared.legend([ax], own=own)
+    return ax
+
+
+def gradient_norm(findings: Findings, *, focus: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
+    """The norm of the loss's gradient over training.
+
+    Parameters
+    ----------
+    findings : Findings
+    focus : tuple of float, optional
+        First and last step to show; by default the whole run.
+    ax : Axes, optional
+
+    Returns
+    -------
+    Axes
+
+    Raises
+    ------
+    DynaghostError
+        If no gradient norm is known, or `focus` is no stretch of training.
+
+    Examples
+    --------
+    >>> from dynaghost.analysis import analyze
+    >>> from dynaghost.checkpoints.run import load_run
+    >>> weights = [{"m": [1.5], "n": [1.0], "b": [b], "loss": b, "grad_norm": 0.1} for b in (0.3, 0.2, 0.1)]
+    >>> gradient_norm(analyze(load_run(weights))).get_ylabel()
+    'gradient norm'
+    """
+    values = layout.metrics(findings).get("gradient norm")
+    if values is None:
+        raise DynaghostError(
+            "findings: expected gradient norms (`grad_norm`), in the checkpoints or in a table beside them, got none"
+        )
+    window = layout.window(findings, focus)
+    with rc_context(style.STYLE):
+        ax = shared.own_axes(style.WIDTH, 2.6) if ax is None else ax
+        draw_metric(ax, findings.losses.steps, values, "gradient norm", window)
+        shared.mark_places(ax, findings, window)
+        shared.training_axis(ax, findings, window)
     return ax
 
 
@@ -144,7 +178,7 @@ def passage_times(findings: Findings, *, focus: tuple[float, float] | None = Non
         # Numbers between the powers of ten only where there are few powers.
         ax.yaxis.set_major_formatter(LogFormatter())
         ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.5)))
-        _mark_places(ax, findings, window)
+        shared.mark_places(ax, findings, window)
         shared.training_axis(ax, findings, window)
         shared.finish(ax)
         shared.legend([ax], own=own)
@@ -157,13 +191,8 @@ def _draw_delay(ax: Axes, findings: Findings) -> None:
         ax.axhline(trial.delay, **{**style.THRESHOLD, "label": "the task's delay"})
 
 
-def _branch_panels(metrics: int) -> NDArray[np.object_]:
-    heights = [2.6, *[1.25] * metrics]
-    figure = shared.Picture(style.WIDTH, sum(heights) + 0.9)
-    return figure.subplots(1 + metrics, 1, sharex=True, squeeze=False, height_ratios=heights).ravel()
-
-
-def _draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
+def draw_branches(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
+    """The lines, the checkpoints, where the trial starts, and the events, without a legend."""
     for track in findings.pairs:
         path = layout.path(findings, track)
         part = layout.within(path.steps, *window)
@@ -207,7 +236,8 @@ def _draw_checkpoints(ax: Axes, findings: Findings, window: tuple[float, float])
         ax.plot(step, x, linestyle="none", **look)
 
 
-def _draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple[float, float]) -> None:
+def draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple[float, float]) -> None:
+    """A curve on a logarithmic axis; what that cannot hold is counted in a corner."""
     part = layout.within(steps, *window)
     shown, left_out = layout.positive(values[part])
     known = np.pad(np.isfinite(shown), 1)
@@ -225,7 +255,7 @@ def _draw_metric(ax: Axes, steps: Array, values: Array, name: str, window: tuple
     shared.finish(ax)
 
 
-def _draw_drops(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
+def draw_drops(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
     """On the panel of the loss: drops with their verdicts, and stretches of oscillation and without learning."""
     for event in findings.events:
         if event.at is None and event.before <= window[1] and event.after >= window[0]:
@@ -235,10 +265,3 @@ def _draw_drops(ax: Axes, findings: Findings, window: tuple[float, float]) -> No
         ax.text(min(max(label.at, 0.04), 0.96), s=label.text, ha="center", **above)
     if findings.verdicts:
         ax.text(-0.01, s="verdict\ngrade", ha="right", color=style.GREY, **above)
-
-
-def _mark_places(ax: Axes, findings: Findings, window: tuple[float, float]) -> None:
-    """Thin lines through every panel where events happen."""
-    for event in findings.events:
-        if event.at is not None and window[0] <= layout.place(event) <= window[1]:
-            ax.axvline(layout.place(event), color="0.8", linewidth=0.6, zorder=-1)
