@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 
 from dynaghost.systems.base import Array, System
+from dynaghost.systems.iteration import FLOW_STEP
 from dynaghost.systems.low_rank import Form
 from dynaghost.trajectories.straight import Line
+from dynaghost.trajectories.walks import LONGEST, Walk
 
-LONGEST = 20_000
-"""Iterations after which a trial that has not got across the threshold is given up."""
-
-_REST = 1e-13
-_STEP = 0.1  # of the flow, in τ, where no leak is known
 _BRACKET, _NEWTONS, _CLOSE = 1e-9, 20, 1e-10
 
 
@@ -87,20 +84,26 @@ def escape_times(
     >>> bool(abs(time - np.log(2)) < 0.01)
     True
     """
-    x = np.asarray(starts, dtype=float)
-    unit = _STEP if network.leak is None else network.leak
-    before = readout.margin(x)
-    side, found = np.sign(before), np.full(len(x), np.nan)
-    for t in range(LONGEST if steps is None else steps):
-        new = network.step(x) if network.leak is not None else x + _STEP * network.f(x)
-        after = readout.margin(new)
-        crossed = np.isnan(found) & (np.sign(after) != side)
-        found[crossed] = (t + before[crossed] / (before[crossed] - after[crossed])) * unit
-        at_rest = np.max(np.abs(new - x)) <= _REST * (1 + np.max(np.abs(new)))
-        x, before = new, after
-        if at_rest or not np.isnan(found).any():
+    before = readout.margin(np.asarray(starts, dtype=float))
+    side, found, t = np.sign(before), np.full(len(before), np.nan), 0
+    for stretch in Walk(network, starts, LONGEST if steps is None else steps):
+        margins = np.concatenate([before[:, None], readout.margin(stretch)], axis=1)
+        for trial in np.flatnonzero(np.isnan(found)):
+            found[trial] = t + _first_crossing(margins[trial], side[trial])
+        before, t = margins[:, -1], t + stretch.shape[1]
+        if not np.isnan(found).any():
             break
-    return tuple(None if np.isnan(time) else float(time) for time in found)
+    unit = FLOW_STEP if network.leak is None else network.leak
+    return tuple(None if np.isnan(time) else float(time * unit) for time in found)
+
+
+def _first_crossing(margins: Array, side: float) -> float:
+    """When margins first leave a side, interpolated; NaN where they do not."""
+    crossed = np.flatnonzero(np.sign(margins[1:]) != side)
+    if not len(crossed):
+        return float("nan")
+    first, second = margins[crossed[0] : crossed[0] + 2]
+    return float(crossed[0] + first / (first - second))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,14 @@ from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import Form, LowRankRNN
+from dynaghost.trajectories.walks import Walk
 
-LONGEST = 20_000
-"""Iterations after which trials that are not at rest are given up."""
 TRIALS, TIMES, NUMBERS = 8, 60, 4_000_000
 """Most trials and times of a checkpoint's paths, and most numbers of all paths of a run: kept for pictures."""
 KEPT = 1000
 """States of a checkpoint's trials that are kept, evenly over time; the first ones and the last are among them."""
 
-# Relative to 1 + |x|: a trial is at rest where an iteration moves it by less, and has arrived where it is nearer.
-_REST, _ARRIVED = 1e-13, 1e-6
-# Without a leak the flow is followed in steps of this many τ.
-_STEP = 0.1
-_GONE = 1e100  # where a trial of an unbounded network has gone to infinity
+_ARRIVED = 1e-6  # relative to 1 + |x|: a trial ends in a fixed point that is nearer than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ def visit(
     states : ndarray (trials, network.dim)
         Initial states.
     steps : int, optional
-        Iterations whose states count as visited; by default all until at rest.
+        Iterations whose states count as visited; by default all until at rest (`Walk`).
 
     Returns
     -------
@@ -124,18 +119,14 @@ def visit(
     [0.958, 0.0]
     """
     inside, x = _coordinates(network, circuit, states)
-    path, size = [_seen(network, circuit, inside, x)], _largest(x)
-    for _ in range(LONGEST):
-        if size > _GONE:
-            break
-        new = _after(inside, x)
-        moved, x, size = _largest(new - x), new, _largest(new)
-        path.append(_seen(network, circuit, inside, x))
-        if not moved > _REST * (1 + size):
-            break
-    seen = path if steps is None else path[: steps + 1]
-    ends = tuple(_arrived(fixed_points, end) for end in path[-1])
-    return Visit(_thinned(seen), ends, states, steps, shown(np.stack(seen, axis=1), NUMBERS))
+    kept, last = [x[:, None]], x
+    for stretch in Walk(inside, x):
+        if steps is None or sum(part.shape[1] for part in kept) <= steps:
+            kept.append(stretch)
+        last = stretch[:, -1]
+    path = _seen(network, circuit, inside, np.concatenate(kept, axis=1)[:, : None if steps is None else steps + 1])
+    ends = tuple(_arrived(fixed_points, end) for end in _seen(network, circuit, inside, last))
+    return Visit(_thinned(path), ends, states, steps, shown(path, NUMBERS))
 
 
 def rest(network: System, circuit: System, start: Array) -> Array | None:
@@ -149,14 +140,10 @@ def rest(network: System, circuit: System, start: Array) -> Array | None:
     [0.958]
     """
     inside, x = _coordinates(network, circuit, start[None])
-    for _ in range(LONGEST):
-        new = _after(inside, x)
-        moved, x, size = _largest(new - x), new, _largest(new)
-        if not moved > _REST * (1 + size):
-            return np.asarray(_seen(network, circuit, inside, x)[0])
-        if size > _GONE:
-            break
-    return None
+    walk = Walk(inside, x)
+    for stretch in walk:
+        x = stretch[:, -1]
+    return np.asarray(_seen(network, circuit, inside, x)[0]) if walk.rested and np.all(np.isfinite(x)) else None
 
 
 def _coordinates(network: System, circuit: System, states: Array) -> tuple[System, Array]:
@@ -166,23 +153,17 @@ def _coordinates(network: System, circuit: System, states: Array) -> tuple[Syste
     return network, states
 
 
-def _largest(x: Array) -> float:
-    return float(np.abs(x).max())
-
-
-def _after(system: System, x: Array) -> Array:
-    return system.step(x) if system.leak is not None else x + _STEP * system.f(x)
-
-
 def _seen(network: System, circuit: System, inside: System, x: Array) -> Array:
     """States in the coordinates of the slow points."""
     return x if inside is circuit else circuit.project(x)  # type: ignore[attr-defined]
 
 
-def _thinned(path: list[Array]) -> Array:
-    each = max(KEPT // max(len(path[0]), 1), 2)
-    kept = np.unique(np.linspace(0, len(path) - 1, min(each, len(path))).astype(int))
-    return np.concatenate([path[t] for t in kept])
+def _thinned(path: Array) -> Array:
+    """States (states, dim) of a path (trials, steps, dim), in the order of time."""
+    trials, steps, dim = path.shape
+    each = max(KEPT // max(trials, 1), 2)
+    kept = np.unique(np.linspace(0, steps - 1, min(each, steps)).astype(int))
+    return path[:, kept].swapaxes(0, 1).reshape(-1, dim)
 
 
 def _arrived(fixed_points: tuple[FixedPoint, ...], end: Array) -> int | None:
