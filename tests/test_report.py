@@ -182,7 +182,8 @@ def test_the_verdict_is_told_with_its_grade_and_its_evidence(tmp_path):
     findings = stuck()
     (told,) = (element for element in written(findings, tmp_path).all("div") if element.get("class") == "verdict")
     for reason in text.verdict_text(findings.verdicts[0], findings.verdicts, findings).split("\n  ")[1:]:
-        assert reason in told["text"]
+        words_of = re.sub(r"(?<=\d),(?=\d{3})", "", told["text"]).replace("−", "-")
+        assert reason.replace("readout_crossing", "readout crossing") in words_of
     assert "through a ghost proved" in told["text"]
 
 
@@ -196,6 +197,52 @@ def test_every_answer_and_grade_has_words(answer, grade):
     assert text.ANSWERS[answer] in told
     assert f">{grade.value}</span>" in told
     assert f'<li class="{answer.value}">' in words.answers(findings)
+
+
+def judged(answer, grade, **evidence):
+    """The page's words for one verdict of a run with trials, with this evidence instead of its own."""
+    findings = stuck()
+    kept = {**findings.verdicts[0].evidence, **evidence}
+    changed = dataclasses.replace(findings.verdicts[0], verdict=answer, grade=grade, evidence=kept)
+    return words.answers(dataclasses.replace(findings, verdicts=(changed,)))
+
+
+@pytest.mark.parametrize("answer", [Answer.GHOST, Answer.BIFURCATION, Answer.BOTH, Answer.NONE])
+def test_no_answer_says_more_than_what_was_looked_at(answer):
+    proved, found = judged(answer, Grade.PROVED), judged(answer, Grade.FOUND)
+    assert "followed" not in proved
+    assert "followed" in found
+    assert "are proved to be all there are" in proved
+    assert "that there are no others is not proved" in found
+    assert "within reach of the trial" in proved
+    assert "within reach" not in judged(answer, Grade.PROVED, visited=None)
+    assert all("That a change explains a drop is not proved" in told for told in (proved, found))
+
+
+def test_an_undecided_answer_says_why_where_it_stands():
+    told = judged(Answer.UNDECIDED, Grade.FOUND, because="a point at 52000 has no decided certificate <b>")
+    assert "A point at 52,000 has no decided certificate &lt;b&gt;." in told
+
+
+@pytest.mark.parametrize(
+    ("said", "shown_as"),
+    [
+        ("Epoch 33776.96 if, 1234 → 0.1234 of 999", "Epoch 33,776.96 if, 1,234 → 0.1234 of 999"),
+        ("At -0.5 and 1e-5, epoch_37000.pt", "At −0.5 and 1e-5, epoch_37000.pt"),
+    ],
+)
+def test_numbers_in_sentences_are_easy_to_read(said, shown_as):
+    findings = stuck()
+    changed = dataclasses.replace(findings.verdicts[0], evidence={"because": said})
+    assert shown_as in words.verdicts(dataclasses.replace(findings, verdicts=(changed,)), None, range(121))
+
+
+def test_the_page_opens_where_the_first_drop_is_explained():
+    findings = dg.analyze(dg.load_run(DATA / "fig3a_ghost"))
+    run = payload(findings, range(len(findings.steps)))
+    assert run["checkpoints"][run["opens"]]["s"] == 34000
+    assert len(run["checkpoints"][run["opens"]]["g"]) == 1
+    assert payload(dg.analyze([weights(b) for b in (2.0, 2.1)]), range(2))["opens"] == 1
 
 
 def test_runs_without_losses_or_drops_say_so():

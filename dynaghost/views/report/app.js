@@ -12,6 +12,10 @@ class Explorer {
     this.view = run.focus && 2 * inside.length >= run.events.length ? "focus" : "whole";
     this.link = (event) => this.address(this.checkpointAfter(event).s);
     fillLegend(this.find("legend"), run);
+    fillRelations(this.find("relations"), run);
+    this.find("events").hidden = !run.events.length;
+    // On a line eigenvalues are real, and their picture low and wide.
+    this.find("pair").classList.toggle("flat", run.dim === 1 && run.time === "flow");
     this.listen();
   }
 
@@ -132,10 +136,7 @@ function explorer(number) {
 }
 
 Explorer.prototype.start = function start() {
-  const last = this.run.checkpoints.length - 1;
-  const first = this.run.events.map((event) => event.to);
-  // Where the structure first changes is what most people want to see.
-  this.show(first.length ? first[0] : last, true);
+  this.show(this.run.opens, true);
   this.resize();
 };
 

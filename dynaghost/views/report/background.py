@@ -1,5 +1,6 @@
 """The page's text behind the answers: what is proved, what was analyzed, and what the words mean."""
 
+import math
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
@@ -7,6 +8,7 @@ from typing import Any
 
 from dynaghost.errors import counted
 from dynaghost.slowpoints.records import Certificate
+from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views import _layout as layout
 from dynaghost.views.report.words import heads
@@ -26,7 +28,8 @@ def proofs(findings: Findings) -> str:
     between = _BETWEEN[findings.description.dim == 1]
     return (
         f'<ul class="plain">{items}</ul><p>Not proved: passage times and complex pairs (float64 estimates), the '
-        f"simulated trials and what is read from them, the drops of the loss, and {between}.</p>{_stretches(findings)}"
+        f"simulated trials and what is read from them, the drops of the loss, what explains them, and {between}.</p>"
+        f"{_stretches(findings)}"
     )
 
 
@@ -72,7 +75,7 @@ def _stretches(findings: Findings) -> str:
         rows[MOST_ROWS:] = [f'<tr><td colspan="3">and {left_out} later stretches</td></tr>']
     head = heads((f"{findings.description.axis.capitalize()}s", "Fixed points", "Ghosts"))
     return (
-        f"<table><caption>How many slow points there are at the checkpoints</caption><thead><tr>{head}</tr></thead>"
+        f"<table><caption>How many slow points were found at the checkpoints</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -94,32 +97,57 @@ def _about(findings: Findings) -> Iterator[tuple[str, Any]]:
     if told_of.trial is not None:
         on_kappa = told_of.coordinates == "latent" and told_of.dim == 1
         yield "trial", _trial(told_of.trial, "κ" if on_kappa else "the output")
-    yield "a drop of the loss", ", ".join(f"{name} {value:g}" for name, value in _rule(rule))
+    yield "a drop of the loss", _rule(rule)
     yield "seed", findings.seed
 
 
 def _trial(trial: Any, of: str) -> str:
     parts = [("steps", trial.steps), ("delay (τ)", trial.delay), (f"readout threshold on {of}", trial.threshold)]
-    x0 = f"{trial.x0:g}" if isinstance(trial.x0, int | float) else "given for each unit"
-    return "; ".join([f"initial state {x0}", *(f"{name} {value:g}" for name, value in parts if value is not None)])
+    x0 = _number(trial.x0) if isinstance(trial.x0, int | float) else "given for each unit"
+    return "; ".join(
+        [f"initial state {x0}", *(f"{name} {_number(value)}" for name, value in parts if value is not None)]
+    )
 
 
-def _rule(rule: Any) -> Iterator[tuple[str, float]]:
-    return ((name, getattr(rule, name)) for name in rule.__dataclass_fields__)
+def _number(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
+def _rule(rule: DropRule) -> str:
+    """What counts as a drop, in words."""
+    return (
+        f"a fall by a factor of {math.exp(rule.factor):g} within {100 * rule.longest:g} % of the run, at least "
+        f"{rule.contrast:g} times the fall just before it (median of {rule.median} losses; its ends are where "
+        f"{100 * rule.trim:g} % and {100 - 100 * rule.trim:g} % of the fall are done)"
+    )
+
+
+_RATES = {
+    "flow": (
+        "eigenvalue",
+        "the rate, in 1/τ, at which a small disturbance of a fixed point grows; negative, and it fades",
+    ),
+    "map": (
+        "multiplier",
+        "the factor by which a small disturbance of a fixed point grows in an iteration; below 1, it fades",
+    ),
+}
 
 
 def glossary(findings: Findings) -> str:
     """The words of the page, for somebody who meets them here."""
     time = findings.description.time
     entries = (
-        ("fixed point", "a state at which the network stays: its speed is zero"),
+        ("fixed point", "a state at which the network stays: its speed is zero; stable if it draws near states to it"),
         ("ghost", "a place where the speed has a minimum above zero: what a saddle-node leaves, and slow to pass"),
+        ("slow point", "a fixed point or a ghost"),
         ("passage time", f"how long it takes to pass a ghost, in {layout.unit(findings)}"),
+        ("bifurcation", "fixed points are born, die or change their stability"),
+        ("saddle-node", "the bifurcation in which two fixed points are born or die together"),
         ("branch", "a slow point followed through training"),
-        ("eigenvalue" if time == "flow" else "multiplier", "how fast a small disturbance of a fixed point grows"),
+        _RATES[time],
         ("complex pair", "two fixed points in the complex plane, which a ghost is the real trace of"),
-        ("saddle-node", "two fixed points are born or die together"),
-        ("capture", "the trial's initial state changes to another basin"),
+        ("basin, capture", "the states that end at one fixed point; a trial is captured when it changes to another"),
         ("proved", "certain, rounding errors of the computer included"),
     )
     return f"<dl>{''.join(f'<dt>{name}</dt><dd>{meaning}</dd>' for name, meaning in entries)}</dl>"

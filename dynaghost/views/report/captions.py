@@ -51,7 +51,8 @@ def _flow(findings: Findings) -> tuple[str, str]:
 
 def _trials_drawn(findings: Findings) -> str:
     if findings.description.dim == 1:
-        return ""
+        latent = findings.description.coordinates == "latent"
+        return " The speed of a ghost is told for the whole network's state, not for κ." if latent else ""
     if fields.paths(findings, 0):
         return " Red: states that trials visit, from where each starts (a square)."
     return " No trial is known, and none is drawn."

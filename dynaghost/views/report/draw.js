@@ -31,10 +31,15 @@ function scale([low, high], [start, end], logarithmic = false) {
 function ticks([low, high], most) {
   const rough = (high - low) / Math.max(most, 1) || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough * 0.999);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(i * step);
-  return found.map((v) => Number(v.toPrecision(12)));
+  const steps = [1, 2, 5, 10].map((f) => f * power).filter((s) => s >= rough * 0.999);
+  const places = (step) => {
+    const found = [];
+    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(i * step);
+    return found.map((v) => Number(v.toPrecision(12)));
+  };
+  // One number alone is no scale: then finer, even if that is a little more than asked.
+  const found = places(steps[0]);
+  return found.length > 1 ? found : places(steps[0] / 2);
 }
 
 function powers([low, high], most) {
@@ -45,7 +50,7 @@ function powers([low, high], most) {
   if (found.length > 1) return found;
   const between = [];
   for (let p = first - 1; p <= last + 1; p++) for (const f of [1, 2, 5]) if (f * 10 ** p >= low && f * 10 ** p <= high) between.push(Number((f * 10 ** p).toPrecision(3)));
-  return between.length ? between : ticks([low, high], most);
+  return between.length > 1 ? between : ticks([low, high], most);
 }
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";

@@ -23,7 +23,7 @@ function drawLine(picture, run, at) {
   };
   if (run.threshold !== null) rule(inside, picture, run.threshold, "threshold");
   line(inside, { class: "curve" }, places, f, x, y);
-  drawArrows(inside, picture, value, [...at.p, ...at.g].map((p) => p[7][0]));
+  drawArrows(inside, picture, value, [...at.p, ...at.g].map((p) => p[7][0]).concat(at.k ? at.k[0] : []));
   if (at.k) element(inside, "line", { class: "start", x1: x(at.k[0]), x2: x(at.k[0]), y1: y(0) - 11, y2: y(0) + 11 });
   for (const ghost of at.g) {
     const [px, f_here] = [x(ghost[7][0]), value(ghost[7][0])];

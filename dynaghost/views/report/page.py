@@ -67,7 +67,8 @@ def report(findings: Findings, path: str | PathLike[str], *, title: str | None =
     heading = _name(findings) if title is None else title
     indices = shown(findings, MOST)
     content = _before(findings, 0, indices, 1) + _after(findings, None, indices) + _part(*_words(findings))
-    return _write(path, heading, words.answers(findings), content, [payload(findings, indices)])
+    summary = words.question(findings) + words.answers(findings)
+    return _write(path, heading, summary, content, [payload(findings, indices)])
 
 
 def report_collection(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dynaghost.trajectories.events import Event
+from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views import _lanes as graph_layout
 from dynaghost.views import _layout as layout
@@ -56,6 +56,7 @@ def payload(findings: Findings, indices: Sequence[int], runs: int = 1) -> dict[s
         "lines": _lines(findings, focus, LINE_POINTS // runs),
         "pairs": _pairs(findings, focus, LINE_POINTS // 2 // runs),
         "starts": _starts(findings, focus, points),
+        "opens": _opens(findings, indices),
         "events": [_event(findings, event, indices) for event in findings.events],
         "spans": [_span(findings, event) for event in findings.events if event.at is None],
         "graph": _graph(findings),
@@ -119,6 +120,14 @@ def _event(findings: Findings, event: Event, indices: Sequence[int]) -> dict[str
         "status": event.status.value,
         "to": indices.index(target(findings, event, indices)),
     }
+
+
+def _opens(findings: Findings, indices: Sequence[int]) -> int:
+    """Place of the checkpoint that is shown first: after what explains the first drop, or after the first event."""
+    explaining = [findings.events[i] for verdict in findings.verdicts for i in verdict.events]
+    found = [event for event in explaining if event.kind is not EventKind.READOUT_CROSSING]
+    found = found or explaining or list(findings.events)
+    return indices.index(target(findings, found[0], indices)) if found else len(indices) - 1
 
 
 _COLOURS = {

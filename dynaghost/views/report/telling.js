@@ -14,8 +14,13 @@ function sentence(run, at, number) {
   if (slowest) parts.push(`The slowest ghost is at ${run.letter} = ${place(run, slowest)}, speed ${short(slowest[1])}, passage time ${short(slowest[2])} ${run.unit}.`);
   if (at.u) parts.push(`${counted(at.u, "point or part")} of the region undecided.`);
   if (at.o) parts.push(`${counted(at.o, "slow region")} that ${at.o === 1 ? "is" : "are"} no point.`);
-  if (at.k) parts.push(at.k[1] === null ? "The trial comes to rest at no fixed point." : `The trial ends on branch ${at.k[1]}.`);
+  if (at.k) parts.push(ending(run, at));
   return parts.join(" ");
+}
+
+function ending(run, at) {
+  const who = at.t.length > 1 ? "The first trial" : "The trial", end = at.p.find((point) => point[0] === at.k[1]);
+  return end ? `${who} ends at ${run.letter} = ${place(run, end)}, on branch ${at.k[1]}.` : `${who} comes to rest at no fixed point.`;
 }
 
 // Where a point is: its only number, or the first few.
@@ -58,6 +63,22 @@ function fillTable(table, run, at) {
     row(body, 3, [`${run.letter} = ${place(run, ghost)}`, `speed ${short(ghost[1])}; passage time ${short(ghost[2])} ${run.unit} (${ghost[3]})${pair}`, sure, String(ghost[0])]);
   }
   if (!at.p.length && !at.g.length) element(element(body, "tr"), "td", { colspan: 5 }, "none found");
+}
+
+const RELATIONS = {
+  birth: "is born", death: "dies", explains: "explains the drop", "becomes-ghost": "leaves a ghost", crosses: "crosses the readout's threshold", captures: "captures",
+};
+
+// Only the relations that the graph has.
+function fillRelations(list, run) {
+  for (const relation of new Set(run.graph.arrows.map(([name]) => name))) {
+    const item = element(list, "li");
+    const picture = element(item, "svg", { viewBox: "0 0 30 12", width: 30, height: 12, "aria-hidden": "true" });
+    const group = element(picture, "g", { class: `relation ${relation}` });
+    element(group, "line", { x1: 0, x2: 22, y1: 6, y2: 6 });
+    element(group, "path", { d: "M29 6L22 2V10Z" });
+    item.append(` ${RELATIONS[relation] ?? relation}`);
+  }
 }
 
 function fillLegend(list, run) {

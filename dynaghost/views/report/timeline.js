@@ -64,7 +64,12 @@ function pairPanel(svg, run, wide, box, options) {
   const picture = panel(svg, box, wide, [0, 1.1 * (high > 0 ? high : 1)], { ...options, ylabel: "|Im z| of complex pairs" });
   for (const { s, y, g } of run.pairs) {
     line(picture.inside, { class: "pair" }, s, y, picture.x, picture.y);
-    line(picture.inside, { class: "branch ghost" }, s, y.map((v, i) => (g[i] ? v : null)), picture.x, picture.y);
+    const heights = y.map((v, i) => (g[i] ? v : null));
+    line(picture.inside, { class: "branch ghost" }, s, heights, picture.x, picture.y);
+    // A height without neighbours is no line.
+    heights.forEach((v, i) => {
+      if (v !== null && (heights[i - 1] ?? null) === null && (heights[i + 1] ?? null) === null) mark(picture.inside, 3, picture.x(s[i]), picture.y(v), 4);
+    });
   }
   return picture;
 }
@@ -89,17 +94,19 @@ function drawSpan({ inside, x, box }, span) {
 // Each event where it is on a branch, or above the loss; verdicts beside their drops where there is room.
 function placeEvents(group, run, shown, panels, rows, link) {
   const loss = panels[rows.findIndex(([name]) => name === 0)];
-  const taken = [];
+  const taken = run.spans.map((span) => [loss?.x(span.from), loss?.x(span.to)]);
   for (const event of shown) {
     const own = event.y === null ? loss ?? panels[0] : panels[0];
     const y = event.y === null ? own.box.top + 9 : Math.max(own.box.top, Math.min(own.box.bottom, own.y(event.y)));
     eventMark(group, event, link(event), own.x(event.at), y);
     const span = run.spans.find((s) => s.verdict && s.from === event.before && s.to === event.after && event.name === "loss drop");
     if (!span || !loss) continue;
-    const text = `${span.verdict}, ${span.grade}`, half = 3.3 * text.length;
-    const center = Math.max(own.box.left + half, Math.min(own.box.right - half, own.x(event.at)));
-    if (taken.some((other) => Math.abs(other - center) < 2 * half + 8)) continue;
-    taken.push(center);
-    element(group, "text", { class: "verdict-label", x: center, y: own.box.top + 30, "text-anchor": "middle" }, text);
+    const text = `${span.verdict}, ${span.grade}`, wide = 6.4 * text.length;
+    const sides = [[own.x(span.to) + 5, "start"], [own.x(span.from) - 5 - wide, "end"]];
+    const fits = ([left]) => left >= own.box.left && left + wide <= own.box.right && taken.every(([a, b]) => left > b || left + wide < a);
+    const side = sides.find(fits);
+    if (!side) continue;
+    taken.push([side[0], side[0] + wide]);
+    element(group, "text", { class: "verdict-label", x: side[1] === "end" ? side[0] + wide : side[0], y: own.box.bottom - 8, "text-anchor": side[1] }, text);
   }
 }

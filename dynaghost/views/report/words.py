@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from string import Template
 from typing import Any
 
+from dynaghost.errors import counted
 from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.findings import Findings
@@ -14,18 +16,25 @@ from dynaghost.views.report.thinning import target
 from dynaghost.views.text import chance_text
 from dynaghost.views.verdict_text import ANSWERS, verdict_text, what_matters
 
+_AROUND = "Between the checkpoints around the drop"
 _PLAIN = {
-    Answer.GHOST: "No fixed point that the trial can feel was born, died or changed its stability while the loss fell. "
-    "What changed is a ghost: a place where the flow is slow though no fixed point is there.",
-    Answer.BIFURCATION: "Fixed points were born, died or changed their stability while the loss fell.",
-    Answer.BOTH: "While the loss fell, fixed points were born, died or changed stability, and a ghost changed too.",
-    Answer.NONE: "While the loss fell, no fixed point or ghost within reach changed in a way that would explain it.",
-    Answer.UNDECIDED: "What was found does not decide between a bifurcation and a ghost, for the reasons given.",
+    Answer.GHOST: f"{_AROUND}, no fixed point$found$near was born, died or changed its stability. What changed is a "
+    "ghost: a place where the state moves slowly although no fixed point is there.",
+    Answer.BIFURCATION: f"{_AROUND}, fixed points$near were born, died or changed their stability$far: a bifurcation.",
+    Answer.BOTH: f"{_AROUND}, fixed points$near were born, died or changed their stability$far; and a ghost that "
+    "has no part in this changed too.",
+    Answer.NONE: f"{_AROUND}, no fixed point$found$near was born, died or changed its stability, and no ghost changed "
+    "in a way that would explain the drop.",
+    Answer.UNDECIDED: "What was found does not decide between a bifurcation and a ghost.",
 }
+"""What an answer means: `$found` and `$far` where it speaks only of what was followed, `$near` where trials say what
+counts."""
 _GRADES = {
-    Grade.PROVED: "The fixed points at the checkpoints around this drop are proved to be all there are.",
-    Grade.FOUND: "It is not proved that all fixed points were found: the verdict speaks of those that were followed.",
+    Grade.PROVED: "the fixed points at the checkpoints around the drop are proved to be all there are.",
+    Grade.FOUND: "the fixed points at the checkpoints around the drop were searched for; that there are no others is "
+    "not proved.",
 }
+_INFERRED = "That a change explains a drop is not proved: it is read from when, where and beside what it happens."
 
 
 def address(findings: Findings, step: float, number: int | None) -> str:
@@ -34,17 +43,45 @@ def address(findings: Findings, step: float, number: int | None) -> str:
     return f"#{axis}={step:g}" if number is None else f"#run={number}&amp;{axis}={step:g}"
 
 
+def question(findings: Findings) -> str:
+    """What the page answers, and about what."""
+    about, steps = findings.description, findings.steps
+    first, last = (layout.grouped(step, steps[-1] - steps[0]) for step in (steps[0], steps[-1]))
+    when = f"{about.axis} {first}" + (f" to {last}" if last != first else "")
+    return (
+        '<p class="question">Did this network learn through a bifurcation or through a ghost?</p>'
+        f'<p class="subject">{escape(counted(len(steps), "checkpoint"))}, {when}; {escape(about.equation)}</p>'
+    )
+
+
 def answers(findings: Findings) -> str:
     """The answer in a sentence a drop, for the head of a page."""
     if not findings.verdicts:
         return f'<ul class="answers"><li>{_no_verdict(findings)}</li></ul>'
-    items, said = "", set[Answer]()
+    items, said = "", set[str]()
     for verdict in findings.verdicts:
         # What an answer means is said once.
-        plain = "" if verdict.verdict in said else f"<p>{_PLAIN[verdict.verdict]}</p>"
-        said.add(verdict.verdict)
-        items += f'<li class="{verdict.verdict.value}">{_answer(findings, verdict)}{plain}</li>'
-    return f'<ul class="answers">{items}</ul>'
+        plain = _meaning(verdict)
+        told = "" if plain in said else f"<p>{plain}</p>"
+        said.add(plain)
+        items += f'<li class="{verdict.verdict.value}">{_answer(findings, verdict)}{told}</li>'
+    return f'<ul class="answers">{items}</ul>{_grades({verdict.grade for verdict in findings.verdicts})}'
+
+
+def _meaning(verdict: Verdict) -> str:
+    """What an answer means, no more than was looked at; of an undecided one also why."""
+    found = "" if verdict.grade is Grade.PROVED else " that was followed"
+    near = "" if verdict.evidence.get("visited") is None else f" {verdict.evidence['relevance']}"
+    far = ", as far as they were followed" if found else ""
+    plain = Template(_PLAIN[verdict.verdict]).substitute(found=found, near=near, far=far)
+    because = verdict.evidence.get("because")
+    return plain if because is None else f"{plain} {_words(sentence(because))}"
+
+
+def _grades(grades: set[Grade]) -> str:
+    """What the marks beside the answers mean."""
+    told = " ".join(f"{badge(grade.value)} {_GRADES[grade]}" for grade in Grade if grade in grades)
+    return f'<p class="grades">{told} {_INFERRED}</p>'
 
 
 def _no_verdict(findings: Findings) -> str:
@@ -84,10 +121,13 @@ def sentence(told: str) -> str:
 
 def _verdict(findings: Findings, verdict: Verdict, number: int | None, indices: Sequence[int]) -> str:
     reasons = verdict_text(verdict, findings.verdicts, findings).split("\n  ")[1:]
+    # Why a verdict is undecided is in the sentence above them.
+    reasons = [reason for reason in reasons if reason != verdict.evidence.get("because")]
     items = "".join(f"<li>{_linked(findings, reason, number, indices)}</li>" for reason in reasons)
+    proved = _GRADES[verdict.grade]
     return (
-        f'<div class="verdict"><h3>{_answer(findings, verdict)}</h3><p>{_PLAIN[verdict.verdict]} '
-        f"{_GRADES[verdict.grade]}</p>{f'<ul>{items}</ul>' if items else ''}</div>"
+        f'<div class="verdict"><h3>{_answer(findings, verdict)}</h3><p>{_meaning(verdict)} '
+        f"{proved[0].upper()}{proved[1:]}</p>{f'<ul>{items}</ul>' if items else ''}</div>"
     )
 
 
@@ -97,12 +137,14 @@ def _linked(findings: Findings, reason: str, number: int | None, indices: Sequen
     if found is None:
         return _words(reason)
     event = findings.events[int(found[1])]
-    return f"{_link(findings, event, number, indices)} {_words(reason[found.end() :])}"
+    told = reason[found.end() :].replace(event.kind.value, layout.name(event.kind), 1)
+    return f"{_link(findings, event, number, indices)} {_words(told)}"
 
 
 def _words(text: str) -> str:
-    """Text for a page: escaped, and with minus signs before negative numbers."""
-    return escape(re.sub(r"(?<![\w.])-(?=[\d.])", "−", text))
+    """Text for a page: escaped, with minus signs before negative numbers, and the thousands of steps apart."""
+    text = re.sub(r"(?<![\w.])-(?=[\d.])", "−", text)
+    return escape(re.sub(r"(?<![\w.,])\d{4,}(?=\.\d|\W|$)", lambda whole: f"{int(whole[0]):,}", text))
 
 
 def _link(findings: Findings, event: Event, number: int | None, indices: Sequence[int]) -> str:
@@ -113,6 +155,11 @@ def _link(findings: Findings, event: Event, number: int | None, indices: Sequenc
 _EVENT_HEADS = ("Event", "What", "Between", "Status", "Branches", "Evidence")
 
 
+NOTHING = ("", "–")
+"""Cells that say nothing, which narrow screens leave out."""
+_NONE = ' class="none"'
+
+
 def heads(names: Sequence[str]) -> str:
     """The heads of a table's columns."""
     return "".join(f'<th scope="col">{name}</th>' for name in names)
@@ -120,7 +167,8 @@ def heads(names: Sequence[str]) -> str:
 
 def cells_of(names: Sequence[str], cells: Sequence[Any]) -> str:
     """The cells of a row after its first; each knows its column's name, which narrow screens show beside it."""
-    return "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in zip(names[1:], cells, strict=True))
+    pairs = zip(names[1:], cells, strict=True)
+    return "".join(f'<td data-label="{name}"{_NONE if cell in NOTHING else ""}>{cell}</td>' for name, cell in pairs)
 
 
 def events(findings: Findings, number: int | None, indices: Sequence[int]) -> str:
@@ -154,7 +202,7 @@ def relations(findings: Findings) -> str:
     """The event graph as a list."""
     items = "".join(f"<li>{escape(line)}</li>" for line in _relation_lines(findings))
     if not items:
-        return "<p>The event graph has no relations.</p>"
+        return ""
     return f'<details><summary>The event graph as a list</summary><ul class="plain">{items}</ul></details>'
 
 
