@@ -63,3 +63,11 @@ def test_proved_searches_and_given_starts_run_as_ever():
     assert find_near(small, known).complete
     given = find_near(network(1.5), known, starts=np.zeros((1, UNITS)))
     assert given.coverage.starts == 1
+
+
+def test_a_known_ring_is_sampled_again_without_a_search_for_it():
+    angles = 2 * np.pi * np.arange(UNITS) / UNITS
+    first, second = (LeakyRNN(2 * gain / UNITS * np.cos(angles[:, None] - angles), 0 * angles) for gain in (1.6, 1.61))
+    (region,) = find_near(second, find_slow_points(first)).slow_regions
+    assert region.dimension == 1
+    assert len(region.states) > 40

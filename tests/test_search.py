@@ -135,7 +135,7 @@ def test_a_line_attractor_is_a_slow_region_and_no_fixed_point():
     )
     (region,) = points.slow_regions
     assert (points.fixed_points, points.ghosts, region.dimension) == ((), (), 1)
-    assert len(region.states) > 40
+    assert len(region.states) > 30
     assert region.speeds.max() < 1e-10
     assert region.states[:, 0].min() > 0
 
@@ -172,8 +172,62 @@ def test_slow_regions_and_their_dimension(system, starts, dimension, fixed_point
     assert [region.dimension for region in points.slow_regions] == ([] if dimension is None else [dimension])
     assert fixed_points in (None, len(points.fixed_points))
     for region in points.slow_regions:
-        assert len(region.states) >= 64
+        assert len(region.states) >= 30
         np.testing.assert_allclose(region.speeds, system.speed(region.states), rtol=0, atol=1e-15)
+
+
+def bump_ring(units):
+    """Neurons on a circle that excite their neighbours and inhibit the rest: a bump of activity anywhere on it."""
+    angles = 2 * np.pi * np.arange(units) / units
+    excitation = 3 * np.exp((np.cos(angles[:, None] - angles) - 1) / 0.25)
+    return dg.LeakyRNN(4 / units * (excitation - 1), np.full(units, -0.5))
+
+
+def tori():
+    """Two rings side by side: a torus, and the two rings on which one of them is silent."""
+    W = np.zeros((64, 64))
+    W[:32, :32] = W[32:, 32:] = cosine_ring(32, 2.0).W
+    return dg.LeakyRNN(W, np.zeros(64))
+
+
+@pytest.mark.parametrize(
+    ("system", "dimensions"),
+    [
+        (cosine_ring(16, 2.0), [1]),
+        (cosine_ring(32, 2.0), [1]),
+        (cosine_ring(64, 2.0), [1]),
+        (cosine_ring(64, 2.0, noise=1e-4), [1]),
+        (bump_ring(64), [1, 1]),  # the bump, and between it and rest
+        (tori(), [1, 1, 2]),
+        (relu([1.0, 0.5, 0.2], [0.0, 0.1, 0.1]), [1]),
+        (relu([1.0, 1.0, 0.2], [0.0, 0.0, 0.1]), [2]),
+        (relu([1.0] + 29 * [0.5], [0.0] + 29 * [0.1]), [1]),
+        (relu([0.9] + 29 * [0.5], [0.0] + 29 * [0.1]), []),
+        (network(32, 2.0, 0), []),
+        (network(24, 3.0, 1), []),
+        (network(64, 1.6, 2), []),
+        (hidden_fold(FOLD + 1e-6, 24), []),
+    ],
+)
+def test_the_default_search_reports_lines_rings_and_planes_as_slow_regions(system, dimensions):
+    points = dg.find_slow_points(system)
+    assert sorted(region.dimension for region in points.slow_regions) == dimensions
+    for region in points.slow_regions:
+        speeds = np.linalg.norm(system.f(region.states), axis=1)
+        np.testing.assert_allclose(region.speeds, speeds, rtol=0, atol=1e-15)
+        assert np.all(speeds <= 1e-3 * (1 + np.linalg.norm(region.states, axis=1)))
+    if dimensions and system.activation == "relu":
+        assert (points.fixed_points, points.complete) == ((), False)
+
+
+@pytest.mark.parametrize("units", [32, 64])
+def test_a_ring_is_sampled_all_around(units):
+    angles = 2 * np.pi * np.arange(units) / units
+    (region,) = dg.find_slow_points(cosine_ring(units, 2.0), seed=3).slow_regions
+    around = np.sort(np.angle(region.states @ np.exp(1j * angles)))
+    assert np.diff(around, append=around[0] + 2 * np.pi).max() < 0.3
+    amplitude = np.abs(region.states @ np.exp(1j * angles))
+    assert np.ptp(amplitude) < 1e-3 * amplitude.mean()
 
 
 def test_a_triple_root_is_one_degenerate_point():

@@ -19,7 +19,7 @@ from dynaghost.slowpoints.pointwise import (
     rescued,
 )
 from dynaghost.slowpoints.records import Cost, Coverage, FixedPoint, Ghost, SlowPoints, SlowRegion, Status
-from dynaghost.slowpoints.slow_regions import filled, is_pointlike, region, slow_groups
+from dynaghost.slowpoints.slow_regions import is_pointlike, is_slow, may_be_flat, regions_from, slow_groups, stands_in
 from dynaghost.systems.base import Array, System
 
 _NEAR_A_ROOT = 1e-6  # after polishing; what is faster is decided by float64 or is no root
@@ -28,7 +28,10 @@ NEWTON, LINES = 0, 1  # places in a fixed point's hits
 
 @dataclass(slots=True)
 class Catalogue:
-    """Every point found so far, with hits; a fixed point is a new one unless its certificate overlaps a listed one."""
+    """Every point found so far, with hits; a fixed point is a new one unless its certificate overlaps a listed one.
+
+    `unplaced` are ends of descents and `crossings` places on lines at which no point could be listed.
+    """
 
     system: System
     roots: list[Array] = field(default_factory=list)
@@ -39,6 +42,7 @@ class Catalogue:
     ghost_hits: list[int] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
     unplaced: list[Array] = field(default_factory=list)
+    crossings: list[Array] = field(default_factory=list)
     evaluations: int = 0
 
     def balls(self, *, ghosts: bool = False) -> Balls:
@@ -176,19 +180,26 @@ def conclude(catalogue: Catalogue, *, starts: int, lines: int = 0, seed: int | N
 
 def _unplaced(catalogue: Catalogue) -> tuple[list[SlowRegion], list[FixedPoint]]:
     """Slow states that are neither kind of point: regions, and degenerate points where a group is no wider than one."""
-    system, regions, points = catalogue.system, [], []
+    system, points = catalogue.system, []
     states = np.array(catalogue.unplaced).reshape(-1, system.dim)
-    for group in slow_groups(system, states):
-        if not is_pointlike(group):
-            found = region(system, filled(system, group, catalogue.balls(ghosts=True)))
-            regions += [] if found is None else [found]
-            continue
+    groups = slow_groups(system, states)
+    seeds = [x for group in groups for x in group]
+    regions = regions_from(system, [*seeds, *catalogue.crossings, *_on_flat_ground(catalogue)])
+    listed = [*catalogue.roots, *(ghost.x for ghost in catalogue.ghosts)]
+    for group in filter(is_pointlike, groups):
         x = group[np.argmin(system.speed(group))]
-        listed = [*catalogue.roots, *(ghost.x for ghost in catalogue.ghosts)]
         known = any(is_pointlike(np.stack([x, other])) for other in listed)
-        point = None if known or not rests(system, x) else degenerate_point(system, x)
+        inside = any(stands_in(region, x) for region in regions)
+        point = None if known or inside or not rests(system, x) else degenerate_point(system, x)
         points += [] if point is None else [point]
     return regions, points
+
+
+def _on_flat_ground(catalogue: Catalogue) -> list[Array]:
+    """Listed points at which J is singular, or all but: ghosts of little speed, and fixed points."""
+    system = catalogue.system
+    flat = [x for x in catalogue.roots if may_be_flat(system, x)]
+    return flat + [ghost.x for ghost in catalogue.ghosts if is_slow(system, ghost.x)]
 
 
 def unseen_share(hits: tuple[int, ...]) -> float:

@@ -58,6 +58,7 @@ def hunt_near(
     """
     catalogue = Catalogue(system)
     lost = _revisit(catalogue, known)
+    catalogue.crossings += [region.states[len(region.states) // 2] for region in known.slow_regions]
     again = len(catalogue.roots), len(catalogue.ghosts)
     rng = np.random.default_rng([seed, turn])
     starts, lines = _look_around(catalogue, rng, newton_budget(system) if budget is None else budget)

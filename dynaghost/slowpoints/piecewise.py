@@ -5,13 +5,17 @@ rank every cell of κ-space, is either ruled out with proof or solved, so that t
 which has no box here. Beyond, fixed points and ghosts are what ways through regions lead to.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from dynaghost.slowpoints.linear_regions import argument, slopes_of, solve_region
+from dynaghost.slowpoints.newton import descend
 from dynaghost.slowpoints.piecewise_listing import Listing
 from dynaghost.slowpoints.piecewise_low_rank import Factors, low_rank_factors
 from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.slowpoints.slow_regions import is_slow, may_be_flat, regions_from, stands_in
 from dynaghost.slowpoints.starts import checked_starts, random_starts
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.recurrent import LeakyRNN
@@ -30,6 +34,7 @@ _LARGEST = 1e100
 _FEW_UNITS = 10  # up to which the rank does not matter
 _CROWDED = "many kinks meet at one state: too many regions that cannot be told apart there"
 _STARTS = 128
+_SEEDS = 32  # descents that look for slow states that are no points
 _DESCENTS, _LEAST_DESCENTS = 2000, 8  # a step takes longer the more units there are
 
 
@@ -92,14 +97,40 @@ def _found(system: LeakyRNN, starts: ArrayLike | int | None, seed: int, budget: 
         listing.descend(on)
     if everywhere:
         listing.settle_ghosts(regions)
-    return listing.conclude(complete, len(regions), None if given else seed)
+    points = listing.conclude(complete, len(regions), None if given else seed)
+    return _with_regions(system, points, _states(system, starts, seed)) if _may_be_flat(listing, points) else points
+
+
+def _may_be_flat(listing: Listing, points: SlowPoints) -> bool:
+    """Whether there may be slow states that are no points: a J is singular, or all but."""
+    flat = (may_be_flat(listing.network, point.x) for point in points.fixed_points)
+    return bool(listing.failed or listing.open_regions) or any(flat)
+
+
+def _with_regions(system: LeakyRNN, points: SlowPoints, states: Array) -> SlowPoints:
+    """The points, and the regions on which they and ends of descents lie; what stands on a kink in one is no point."""
+    ends = descend(system, states[:_SEEDS]).x
+    seeds = [*ends[is_slow(system, ends)], *(point.x for point in points.fixed_points)]
+    regions = tuple(regions_from(system, seeds))
+    kept = tuple(p for p in points.fixed_points if not (p.degenerate and any(stands_in(part, p.x) for part in regions)))
+    if len(kept) == len(points.fixed_points):
+        return replace(points, slow_regions=regions)
+    hits = points.coverage and tuple(
+        count for p, count in zip(points.fixed_points, points.coverage.hits, strict=True) if p in kept
+    )
+    coverage = points.coverage and replace(points.coverage, hits=hits or ())
+    return replace(points, fixed_points=kept, slow_regions=regions, complete=False, coverage=coverage)
 
 
 def _first_regions(system: LeakyRNN, starts: ArrayLike | int | None, seed: int) -> tuple[Array, bool]:
     """Where ways through regions start (many, n), and whether the caller gave these states."""
-    states, given = checked_starts(system, _STARTS if starts is None else starts, seed), not _is_number(starts)
-    states = states if given else _starts(system, len(states), seed)
-    return np.array([argument(system, x) > 0 for x in states]), given
+    states = _states(system, starts, seed)
+    return np.array([argument(system, x) > 0 for x in states]), not _is_number(starts)
+
+
+def _states(system: LeakyRNN, starts: ArrayLike | int | None, seed: int) -> Array:
+    states = checked_starts(system, _STARTS if starts is None else starts, seed)
+    return _starts(system, len(states), seed) if _is_number(starts) else states
 
 
 def _is_number(starts: object) -> bool:

@@ -262,7 +262,8 @@ class Coverage:
 class SlowRegion:
     """States that are slow together and are no points: part of a line or ring attractor, or of a flat valley.
 
-    None of them is claimed to be a fixed point or a ghost.
+    None of them is claimed to be a fixed point or a ghost; listed points may lie among them, as on a ring that is not
+    quite one.
 
     Attributes
     ----------

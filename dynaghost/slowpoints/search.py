@@ -27,6 +27,7 @@ _NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
 _LEAST = 400  # Jacobians that a turn of either method may spend whatever is left
 _LINES_OF_GATED = 3  # times what Newton spends: of trained ones Newton reaches few
 _PRICE = 4  # of a step along a curve of extra forgetting
+_CROSSINGS_KEPT = 32  # of those that lead to no fixed point: lines cross rings where J is singular
 _MOST_STATES = 64  # of the first layers of a stack, with which the next one is searched
 _UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
 _NOT_FOLLOWED_UP = "fixed point of the first layers, not followed up: budget"
@@ -136,6 +137,7 @@ def _add_crossings(catalogue: Catalogue, crossings: Array) -> None:
     for x, reason in _ends(batch):
         if not (reason == End.CONVERGED and catalogue.add_root(x, balls=False)):
             catalogue.failures["crossing without a fixed point"] += 1
+            catalogue.crossings += [x] * (len(catalogue.crossings) < _CROSSINGS_KEPT)
 
 
 def search(system: System, starts: Array, *, seed: int | None = None, budget: int | None = None) -> SlowPoints:
