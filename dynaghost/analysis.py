@@ -281,7 +281,7 @@ class Space:
         found = readout_of(self.run.checkpoints[e].read(), network, self.run.settings.trials)
         if found is None or not reads_states(network):
             return None
-        return Readout(found.weights, found.bias, self.run.settings.threshold or 0.0, found.name)
+        return Readout(found.weights, found.bias, self.run.settings.threshold or 0.0, found.name, found.largest)
 
 
 Flow = Line | Space

@@ -1,6 +1,7 @@
 """What a network answers: the outputs of its fixed points, and when its trials get across the readout's threshold.
 
 An output is affine in the state, before whatever squashes it, so that it crosses the threshold where the answer turns.
+Of several outputs each has its own answer; where they stand for classes, the largest one is the answer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,26 +25,49 @@ class Readout:
 
     Attributes
     ----------
-    weights : ndarray (units,)
-    bias, threshold : float
+    weights : ndarray (units,) or (outputs, units)
+    bias : float or ndarray (outputs,)
+    threshold : float
     name : str
         Where it comes from.
+    largest : bool
+        The largest output is the answer; by how much it must lead is the threshold.
+
+    Examples
+    --------
+    >>> Readout(np.eye(3), 0.0, 0.0, "", largest=True).margins(np.array([0.5, 2.0, 1.5])).tolist()
+    [-1.5, 0.5, -0.5]
     """
 
     weights: Array
-    bias: float
+    bias: float | Array
     threshold: float
     name: str
+    largest: bool = False
 
-    def margin(self, states: Array) -> Array:
-        """Output less threshold, of states (..., units)."""
-        return np.asarray(states @ self.weights + self.bias - self.threshold)
+    @property
+    def outputs(self) -> int:
+        return 1 if self.weights.ndim == 1 else len(self.weights)
+
+    def margins(self, states: Array) -> Array:
+        """Output less threshold, (..., outputs), of states (..., units); less the largest other one too where that is
+        the answer. Two answers differ where a sign does."""
+        found = np.asarray(states @ np.atleast_2d(self.weights).T + self.bias)
+        return (_lead(found) if self.largest else found) - self.threshold
 
     def between(self, other: "Readout", s: float) -> "Readout":
         """The readout at `s` on the straight line to another."""
         weights = self.weights + s * (other.weights - self.weights)
         bias = self.bias + s * (other.bias - self.bias)
-        return Readout(weights, bias, self.threshold + s * (other.threshold - self.threshold), self.name)
+        threshold = self.threshold + s * (other.threshold - self.threshold)
+        return Readout(weights, bias, threshold, self.name, self.largest)
+
+
+def _lead(outputs: Array) -> Array:
+    """Each output less the largest of the others."""
+    order = np.sort(outputs, axis=-1)
+    best, second = order[..., -1:], order[..., -2:-1]
+    return np.asarray(outputs - np.where(outputs == best, second, best))
 
 
 def lifted(circuit: System, x: Array) -> Array:
@@ -59,7 +83,7 @@ def reads_states(network: System) -> bool:
 def escape_times(
     network: System, starts: Array, readout: Readout, *, steps: int | None = None
 ) -> tuple[float | None, ...]:
-    """When each trial gets across the readout's threshold, in τ (1/leak iterations).
+    """When each trial gets across the readout's threshold, in τ (1/leak iterations); of several outputs the first does.
 
     Parameters
     ----------
@@ -84,10 +108,10 @@ def escape_times(
     >>> bool(abs(time - np.log(2)) < 0.01)
     True
     """
-    before = readout.margin(np.asarray(starts, dtype=float))
+    before = readout.margins(np.asarray(starts, dtype=float))
     side, found, t = np.sign(before), np.full(len(before), np.nan), 0
     for stretch in Walk(network, starts, LONGEST if steps is None else steps):
-        margins = np.concatenate([before[:, None], readout.margin(stretch)], axis=1)
+        margins = np.concatenate([before[:, None], readout.margins(stretch)], axis=1)
         for trial in np.flatnonzero(np.isnan(found)):
             found[trial] = t + _first_crossing(margins[trial], side[trial])
         before, t = margins[:, -1], t + stretch.shape[1]
@@ -97,13 +121,14 @@ def escape_times(
     return tuple(None if np.isnan(time) else float(time * unit) for time in found)
 
 
-def _first_crossing(margins: Array, side: float) -> float:
-    """When margins first leave a side, interpolated; NaN where they do not."""
-    crossed = np.flatnonzero(np.sign(margins[1:]) != side)
-    if not len(crossed):
+def _first_crossing(margins: Array, side: Array) -> float:
+    """When margins (times, outputs) first leave their sides, interpolated; NaN where they do not."""
+    times, outputs = np.nonzero(np.sign(margins[1:]) != side)
+    if not len(times):
         return float("nan")
-    first, second = margins[crossed[0] : crossed[0] + 2]
-    return float(crossed[0] + first / (first - second))
+    t = times.min()
+    first, second = margins[t : t + 2, outputs[times == t]]
+    return float(t + np.min(first / (first - second)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +142,22 @@ class OutputCrossing:
     x : ndarray (dim,)
         The fixed point there.
     upwards : bool
+    output : int
+        Which one; where the largest is the answer, the one that was.
+    into : int
+        Where the largest is the answer, the one that is; else the same output.
     """
 
     before: float
     after: float
     x: Array
     upwards: bool
+    output: int = 0
+    into: int = 0
 
 
-def locate(line: Line, ends: tuple[Array, Array], readouts: tuple[Readout, Readout]) -> OutputCrossing | None:
-    """Where a fixed point's output crosses the threshold, by bisection with Newton's method.
+def locate(line: Line, ends: tuple[Array, Array], readouts: tuple[Readout, Readout]) -> tuple[OutputCrossing, ...]:
+    """Where outputs of a fixed point cross the threshold, by bisection with Newton's method.
 
     Parameters
     ----------
@@ -139,26 +170,34 @@ def locate(line: Line, ends: tuple[Array, Array], readouts: tuple[Readout, Reado
 
     Returns
     -------
-    OutputCrossing or None
-        None where the output is on one side at both ends.
+    tuple of OutputCrossing
+        One for each output that is on different sides at both ends; where the largest is the answer, one if another
+        is.
     """
-    x, margins = [*ends], [_margin(line, k, ends[k], readouts) for k in (0, 1)]
-    if margins[0] * margins[1] > 0 or margins[0] == 0:
-        return None
-    s = [0.0, 1.0]
+    before, after = (_margins(line, k, ends[k], readouts) for k in (0, 1))
+    crossed = (before * after <= 0) & (before != 0)
+    if readouts[0].largest:
+        crossed &= before > 0
+    return tuple(_bisected(line, ends, readouts, int(k)) for k in np.flatnonzero(crossed))
+
+
+def _bisected(line: Line, ends: tuple[Array, Array], readouts: tuple[Readout, Readout], k: int) -> OutputCrossing:
+    x, s = [*ends], [0.0, 1.0]
+    first, last = (_margins(line, e, ends[e], readouts) for e in (0, 1))
     while s[1] - s[0] > _BRACKET:
         middle = 0.5 * (s[0] + s[1])
         there = _newton(line.at(middle), 0.5 * (x[0] + x[1]))
         # A fixed point that turns back between the two is not at every place of the line: then the bracket stays wide.
         if there is None:
             break
-        k = 0 if _margin(line, middle, there, readouts) * margins[0] > 0 else 1
-        s[k], x[k] = middle, there
-    return OutputCrossing(s[0], s[1], 0.5 * (x[0] + x[1]), bool(margins[0] < margins[1]))
+        side = 0 if _margins(line, middle, there, readouts)[k] * first[k] > 0 else 1
+        s[side], x[side] = middle, there
+    into = int(np.argmax(last)) if readouts[0].largest else k
+    return OutputCrossing(s[0], s[1], 0.5 * (x[0] + x[1]), bool(first[k] < last[k]), k, into)
 
 
-def _margin(line: Line, s: float, x: Array, readouts: tuple[Readout, Readout]) -> float:
-    return float(readouts[0].between(readouts[1], s).margin(lifted(line.at(s), x)))
+def _margins(line: Line, s: float, x: Array, readouts: tuple[Readout, Readout]) -> Array:
+    return readouts[0].between(readouts[1], s).margins(lifted(line.at(s), x))
 
 
 def _newton(system: System, x: Array) -> Array | None:

@@ -62,16 +62,16 @@ class SpaceCourse:
         roots = self.tracks.labels[e].roots
         return tuple(None if end is None else roots[end] for end in self.visits[e].ends)
 
-    def margin(self, e: int, x: Array) -> float | None:
-        """Output of a fixed point of checkpoint `e`, less the readout's threshold; None where no readout is known."""
+    def margins(self, e: int, x: Array) -> Array | None:
+        """Outputs of a fixed point of checkpoint `e`, less the readout's threshold; None where no readout is known."""
         readout = self.readouts[e] if self.readouts else None
-        return None if readout is None else float(readout.margin(lifted(self.circuits[e], x)))
+        return None if readout is None else readout.margins(lifted(self.circuits[e], x))
 
-    def answers(self, e: int) -> tuple[float | None, ...]:
+    def answers(self, e: int) -> tuple[Array | None, ...]:
         """The same of the fixed point in which each trial ends; None where that is not known."""
         ends = () if self.visits is None else self.visits[e].ends
         points = self.points[e].fixed_points
-        return tuple(None if end is None else self.margin(e, points[end].x) for end in ends)
+        return tuple(None if end is None else self.margins(e, points[end].x) for end in ends)
 
     def escapes(self, e: int) -> tuple[float | None, ...] | None:
         """When each trial gets across the readout's threshold, in τ; None where trials or readout are not known."""
@@ -162,8 +162,7 @@ def _readout_crossings(course: SpaceCourse) -> Iterator[Event]:
             continue
         line = Line(course.circuits[e], course.circuits[e + 1])
         for branch, ends in _on_both_sides(course, e):
-            crossing = locate(line, ends, (readouts[0], readouts[1]))
-            if crossing is not None:
+            for crossing in locate(line, ends, (readouts[0], readouts[1])):
                 yield _readout_crossing(course, e, branch, crossing)
 
 
@@ -183,10 +182,18 @@ def _readout_crossing(course: SpaceCourse, e: int, branch: int, found: OutputCro
         "state": found.x.tolist(),
         "threshold": course.readouts[e].threshold,  # type: ignore[union-attr]
         "upwards": found.upwards,
+        **_which(course.readouts[e], found),
     }
     at = 0.5 * (found.before + found.after)
     steps = course.steps[e], course.steps[e + 1]
     return Event(-1, EventKind.READOUT_CROSSING, *steps, at, (branch,), EventStatus.LOCATED, evidence)
+
+
+def _which(readout: Readout | None, found: OutputCrossing) -> dict[str, int]:
+    """Of several outputs the one that crosses; where the largest is the answer, the one that is it from there on."""
+    if readout is None or readout.outputs == 1:
+        return {}
+    return {"output": found.output} | ({"into_output": found.into} if readout.largest else {})
 
 
 def _no_learning_zones(course: SpaceCourse) -> Iterator[Event]:
@@ -222,7 +229,7 @@ def wrong_captures(course: SpaceCourse, gone: Stagnation) -> dict[str, Any] | No
         return None
     outputs = course.answers(earlier[-1]), course.answers(inside[0])
     pairs = [(a, b) for a, b in zip(*outputs, strict=True) if a is not None and b is not None]
-    wrong = sum(a * b < 0 for a, b in pairs) if pairs else None
+    wrong = sum(bool(np.any(a * b < 0)) for a, b in pairs) if pairs else None
     if wrong == 0:
         return None
     readout = course.readouts[inside[0]] if pairs else None

@@ -212,7 +212,7 @@ def _answers(window: _Window) -> dict[str, Any]:
     return {
         "escape_times": [summarized(times) for times in found if times is not None],
         "delay": course.delay,
-        "readout": {"name": readout.name, "threshold": readout.threshold},
+        "readout": {"name": readout.name, "threshold": readout.threshold, "outputs": readout.outputs},
         "captured": _captured(window),
     }
 

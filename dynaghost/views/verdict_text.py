@@ -39,8 +39,11 @@ def what_matters(kind: EventKind, evidence: dict[str, Any], letter: str = "x") -
         case EventKind.CAPTURE:
             into = evidence.get("ends_on_branch", evidence["into_branch"])
             return f"{_who_leaves(evidence)} branch {evidence['from_branch']} for branch {into}"
+        case EventKind.READOUT_CROSSING if "into_output" in evidence:
+            return f"the largest output of a fixed point is {evidence['into_output']}, no longer {evidence['output']}"
         case EventKind.READOUT_CROSSING:
-            what = "a fixed point" if "state" not in evidence else "the output of a fixed point"
+            output = f"output {evidence['output']}" if "output" in evidence else "the output"
+            what = "a fixed point" if "state" not in evidence else f"{output} of a fixed point"
             asked = "κ* =" if "state" not in evidence else "the threshold"
             return f"{what} crosses {asked} {evidence['threshold']:g} {'up' if evidence['upwards'] else 'down'}wards"
         case EventKind.LOSS_DROP:
@@ -176,8 +179,9 @@ def _escapes(evidence: dict[str, Any]) -> Iterator[str]:
         return
     first, last = evidence["escape_times"]
     readout = evidence["readout"]
+    several = f" with one of {readout['outputs']} outputs" if readout.get("outputs", 1) > 1 else ""
     yield (
-        f"trials that get across {readout['threshold']:g} of the readout {readout['name']}: {first['escaped']} → "
+        f"trials that get across {readout['threshold']:g} of the readout {readout['name']}{several}: {first['escaped']} → "
         f"{last['escaped']} of {last['trials']}, median escape time "
         f"{_change([first['median'], last['median']])} τ{delay}"
     )
