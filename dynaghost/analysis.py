@@ -15,7 +15,6 @@ from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
 from dynaghost.packed import uncollected
 from dynaghost.systems.base import System
-from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
@@ -24,7 +23,9 @@ from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
 
 if TYPE_CHECKING:
+    from dynaghost.trajectories.course import Course
     from dynaghost.trajectories.kept_stories import Stories
+    from dynaghost.trajectories.line_trials import LineTrials
 
 Compute = Callable[[tuple[int, ...], Sequence[System]], Batch]
 """From the steps and networks of a batch, and one more of each, to what is found about it."""
@@ -209,25 +210,28 @@ class Line:
 
     @property
     def compute(self) -> Compute:
-        return partial(on_line.compute, trial=_trial(self.run.settings), size=self.batch)
+        return partial(on_line.compute, trial=self._trial, size=self.batch)
+
+    @property
+    def _trial(self) -> Trial | None:
+        """The one that starts at x0; trials that are given are told instead of it."""
+        return None if _has_trials(self.run.settings) else _trial(self.run.settings)
 
     def conclude(self, batches: Sequence[Batch]) -> Outcome:
-        given, felt = self.run.settings, None
-        if given.trials is not None and given.trials.inputs is not None:
-            felt = self._felt
-            _check_recorded(self.run)
+        trials = self._trials if _has_trials(self.run.settings) else None
         with uncollected():
-            return on_line.conclude(self.run.steps, batches, _trial(given), self.losses, felt=felt)
+            return on_line.conclude(self.run.steps, batches, self._trial, self.losses, trials=trials)
 
-    def _felt(self, e: int) -> Any:
-        """κ that the trials with the analyzed input visit in the period, at one checkpoint."""
-        given = self.run.settings
-        assert given.trials is not None
-        period = given.period_of_trials()
-        path = given.trials.simulate(_drive(self.run, e))[period.context == given.context]
-        network = _recognized(self.run.checkpoints[e], given).system
-        assert isinstance(network, LowRankRNN)
-        return network.latent().project(path[:, period.start : period.stop + 1]).ravel()
+    def _trials(self, course: "Course") -> "LineTrials":
+        from dynaghost.trajectories.line_trials import LineTrials  # late: most runs need nothing of it
+
+        return LineTrials(course, _visits(self.run), self._readout, self.run.settings.delay)
+
+    def _readout(self, e: int, network: System) -> Any:
+        from dynaghost.trajectories.line_trials import on_kappa
+
+        threshold = self.run.settings.threshold
+        return _readout(self.run, e, network) if threshold is None else on_kappa(network, threshold)
 
 
 class Space:
@@ -251,9 +255,9 @@ class Space:
             self.run.steps,
             networks,
             batches,
-            self._visits(),
+            _visits(self.run),
             self.losses,
-            readouts=self._readout,
+            readouts=partial(_readout, self.run),
             delay=self.run.settings.delay,
             apply=self._apply,
             kept=self.links,
@@ -267,22 +271,6 @@ class Space:
         # One after the other, so that each can be kept while others are computed.
         return Parallel(n_jobs=self.n_jobs, return_as="generator")(delayed(function)(item) for item in items)
 
-    def _visits(self) -> Any:
-        given, trial = self.run.settings, _trial(self.run.settings)
-        if given.trials is not None and given.trials.inputs is not None:
-            _check_recorded(self.run)
-            period = given.period_of_trials()
-            return self.flow.from_trials(given.trials, period, given.context, partial(_drive, self.run))
-        return None if trial is None else self.flow.from_x0(trial)
-
-    def _readout(self, e: int, network: System) -> Any:
-        from dynaghost.trajectories.outputs import Readout, reads_states
-
-        found = readout_of(self.run.checkpoints[e].read(), network, self.run.settings.trials)
-        if found is None or not reads_states(network):
-            return None
-        return Readout(found.weights, found.bias, self.run.settings.threshold or 0.0, found.name, found.largest)
-
 
 Flow = Line | Space
 
@@ -295,6 +283,35 @@ def _trial(settings: Settings) -> Trial | None:
     if settings.x0 is None:
         return None
     return Trial(settings.x0, settings.trial_steps, settings.delay, settings.threshold)
+
+
+def _has_trials(settings: Settings) -> bool:
+    """Whether trials are given that can be simulated: with inputs, or from several first states."""
+    trials = settings.trials
+    return trials is not None and (trials.inputs is not None or trials.initial is not None)
+
+
+def _visits(run: Run) -> Any:
+    """How trials are simulated at each checkpoint; None where none is known."""
+    from dynaghost.trajectories.space_trials import from_trials, from_x0
+
+    given, trial = run.settings, _trial(run.settings)
+    if given.trials is not None and given.trials.inputs is not None:
+        _check_recorded(run)
+        return from_trials(given.trials, given.period_of_trials(), given.context, partial(_drive, run))
+    if given.trials is not None and given.trials.initial is not None:
+        return from_x0(Trial(given.trials.initial, given.trial_steps, given.delay, given.threshold))
+    return None if trial is None else from_x0(trial)
+
+
+def _readout(run: Run, e: int, network: System) -> Any:
+    """The readout of a checkpoint; None where none is known."""
+    from dynaghost.trajectories.outputs import Readout, reads_states
+
+    found = readout_of(run.checkpoints[e].read(), network, run.settings.trials)
+    if found is None or not reads_states(network):
+        return None
+    return Readout(found.weights, found.bias, run.settings.threshold or 0.0, found.name, found.largest)
 
 
 def _check_recorded(run: Run) -> None:

@@ -223,7 +223,7 @@ NETWORK = dg.LeakyRNN(np.eye(4), np.zeros(4))
             ("fc.weight", 2.0, 3.0),
         ),
         ({"fc.weight": np.ones((1, 5))}, None),
-        ({"fc.weight": np.ones((3, 4))}, None),
+        ({"fc.weight": np.ones((3, 4, 1))}, None),
         ({"fc.weight": np.ones((1, 4)), "out.weight": np.ones((1, 4))}, None),
         ({"encoder.weight": np.ones((1, 4))}, None),
     ],

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,7 @@ class Course:
     trial: Trial | None
     losses: Losses
     felt: Callable[[int], Array] | None = None
+    answers: Callable[[int, int], dict[str, Any]] | None = None
 
     def visited(self, e: int) -> Array | None:
         """κ (states,) that trials visit at checkpoint `e`; None where none is known."""

@@ -1,6 +1,6 @@
 """What happens along training, as a table of small detectors, each from what was followed to events of its kinds."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -95,9 +95,10 @@ COLUMNS = ("event", "kind", "before", "after", "at", "branches", "status")
 """Of a table of events."""
 
 
-def find_events(course: Course) -> tuple[Event, ...]:
-    """Every event of a run, in the order of training."""
+def find_events(course: Course, more: Iterable[Event] = ()) -> tuple[Event, ...]:
+    """Every event of a run and those that are known besides, in the order of training."""
     found = [event for detector in _DETECTORS for event in detector(course)]
+    found.extend(more)
     found.sort(key=lambda event: (event.before, event.at if event.at is not None else 0.5, event.after))
     return tuple(
         Event(i, e.kind, e.before, e.after, e.at, e.branches, e.status, e.evidence) for i, e in enumerate(found)

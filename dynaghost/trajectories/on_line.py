@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from dynaghost.errors import DynaghostError
 from dynaghost.packed import Block, Many, Mapped, Packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import find_circuits
-from dynaghost.systems.base import Array, System
+from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
 from dynaghost.trajectories.branches import Labels, Tracks
 from dynaghost.trajectories.course import Course, Losses
@@ -25,6 +25,9 @@ from dynaghost.trajectories.symmetry import odd_along
 from dynaghost.trajectories.tracker import track
 from dynaghost.trajectories.trial import Trial, walk
 from dynaghost.trajectories.verdict import judge
+
+if TYPE_CHECKING:
+    from dynaghost.trajectories.line_trials import LineTrials
 
 BATCH, LONG, LONG_BATCH = 64, 4096, 256
 """Checkpoints in one task; in one of a run that is as long as `LONG`, whose batches are more to keep."""
@@ -92,7 +95,7 @@ def conclude(
     trial: Trial | None,
     losses: Losses,
     *,
-    felt: Callable[[int], Array] | None = None,
+    trials: Callable[[Course], "LineTrials"] | None = None,
 ) -> Outcome:
     """Branches, events and verdicts.
 
@@ -103,21 +106,24 @@ def conclude(
         As `compute` gave them.
     trial : Trial or None
     losses : Losses
-    felt : callable, optional
-        κ (states,) that trials with inputs over time visit at a checkpoint, by its index.
+    trials : callable, optional
+        What is known of trials besides: with inputs over time, or several first states.
     """
-    course = replace(_course(steps, batches, trial, losses), felt=felt)
-    events = find_events(course)
+    course = _course(steps, batches, trial, losses)
+    felt = None if trials is None else trials(course)
+    if felt is not None:
+        course = replace(course, felt=felt.felt, answers=felt.told)
+    events = find_events(course, () if felt is None else felt.events())
     return Outcome(
         circuits=course.circuits,
         points=course.points,
         tracks=course.tracks,
         pairs=course.pairs,
-        starts=_starts(course),
+        starts=_starts(course) if felt is None else felt.starts,
         events=events,
         verdicts=judge(course, events),
         structural=_structural(course.tracks, events),
-        notes=half_zone(course, events),
+        notes=half_zone(course, events) if felt is None else felt.notes(events),
     )
 
 

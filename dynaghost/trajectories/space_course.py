@@ -27,16 +27,16 @@ class SpaceCourse:
     Attributes
     ----------
     steps : tuple of int
-    circuits : tuple of System
+    circuits : sequence of System
         In whose coordinates the slow points are.
-    points : tuple of SlowPoints
+    points : sequence of SlowPoints
     tracks : SpaceTracks
-    visits : tuple of Visit or None
+    visits : sequence of Visit, or None
         None where no trial is known.
     losses : Losses
-    networks : tuple of System
+    networks : sequence of System
         Of which the circuits are, or the circuits themselves.
-    readouts : tuple of Readout or None
+    readouts : sequence of Readout or None
         None where no readout is known.
     delay : float or None
         The task's, in τ.
@@ -45,13 +45,13 @@ class SpaceCourse:
     """
 
     steps: tuple[int, ...]
-    circuits: tuple[System, ...]
-    points: tuple[SlowPoints, ...]
+    circuits: Sequence[System]
+    points: Sequence[SlowPoints]
     tracks: SpaceTracks
-    visits: tuple[Visit, ...] | None
+    visits: Sequence[Visit] | None
     losses: Losses
-    networks: tuple[System, ...] = ()
-    readouts: tuple[Readout | None, ...] = ()
+    networks: Sequence[System] = ()
+    readouts: Sequence[Readout | None] = ()
     delay: float | None = None
     starts: Callable[[int, float, System], Array] | None = None
 
@@ -99,17 +99,18 @@ def find_space_events(course: SpaceCourse) -> tuple[tuple[Event, ...], tuple[int
     structural : tuple of int
     """
     crossings = list(space_events(course.tracks))
-    found = [
-        *crossings,
-        *_captures(course),
-        *_readout_crossings(course),
-        *loss_events(course.losses),
-        *_no_learning_zones(course),
-    ]
+    found = [*crossings, *trial_events(course), *loss_events(course.losses)]
     order = sorted(range(len(found)), key=lambda k: _moment(found[k]))
     ids = {k: i for i, k in enumerate(order)}
     events = tuple(replace(found[k], id=ids[k]) for k in order)
     return events, tuple(ids[k] for k in range(len(crossings)))
+
+
+def trial_events(course: SpaceCourse) -> Iterator[Event]:
+    """What trials and readout show: captures, crossings of the threshold, no-learning zones; without numbers."""
+    yield from _captures(course)
+    yield from _readout_crossings(course)
+    yield from _no_learning_zones(course)
 
 
 def _moment(event: Event) -> tuple[float, float, float]:
@@ -144,10 +145,10 @@ def _captured(course: SpaceCourse, e: int, trial: int, first: int) -> tuple[floa
     if starts is None:
         return 0.0, 1.0
     networks = course.networks or course.circuits
-    line = Line(*networks[e : e + 2])
+    line = Line(networks[e], networks[e + 1])
     return bracket(
         line,
-        line if type(networks[e]) is type(course.circuits[e]) else Line(*course.circuits[e : e + 2]),
+        line if type(networks[e]) is type(course.circuits[e]) else Line(course.circuits[e], course.circuits[e + 1]),
         (course.points[e], course.points[e + 1]),
         lambda s, network: starts(e, s, network)[trial],
         lambda place: course.tracks.labels[e + place.side].roots[place.index] == first,
@@ -157,8 +158,8 @@ def _captured(course: SpaceCourse, e: int, trial: int, first: int) -> tuple[floa
 def _readout_crossings(course: SpaceCourse) -> Iterator[Event]:
     """The output of a fixed point crosses the readout's threshold."""
     for e in range(len(course.steps) - 1):
-        readouts = course.readouts[e : e + 2]
-        if len(readouts) < 2 or readouts[0] is None or readouts[1] is None:
+        readouts = [course.readouts[k] if course.readouts else None for k in (e, e + 1)]
+        if readouts[0] is None or readouts[1] is None:
             continue
         line = Line(course.circuits[e], course.circuits[e + 1])
         for branch, ends in _on_both_sides(course, e):

@@ -71,7 +71,7 @@ class SpaceTracks:
         `x` of a segment is the projection on `axis`.
     crossings : tuple of SpaceCrossing
         In order of training.
-    labels : tuple of Labels
+    labels : sequence of Labels
         One a checkpoint, in the order of its records.
     axis : Axis
     """
@@ -79,7 +79,7 @@ class SpaceTracks:
     steps: tuple[int, ...]
     branches: tuple[Branch, ...]
     crossings: tuple[SpaceCrossing, ...]
-    labels: tuple[Labels, ...]
+    labels: Sequence[Labels]
     axis: Axis
 
 

@@ -61,7 +61,7 @@ class _FromTrials:
         circuit = reduced(network)
         inside = states if circuit is network else circuit.project(states)  # type: ignore[attr-defined]
         paths = shown(np.asarray(inside).reshape(*path.shape[:2], -1), NUMBERS)
-        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start, paths)
+        return Visit(np.asarray(inside), after.ends, path[:, 0], period.stop - period.start, paths, after.gone)
 
     def starts(self, e: int, s: float, network: System) -> Array:
         first, second = self.drives(e), self.drives(e + 1)

@@ -73,11 +73,11 @@ def _judge(course: SpaceCourse, events: Sequence[Event], drop: Event) -> Verdict
         "pairs": pairs,
         "readout_crossings": [event.id for event in crossings],
         **told(margins),
-        "visited": None if window.visited is None else {"states": len(window.visited), "diameter": window.diameter},
+        "visited": window.told,
         "relevance": "no trial known: all of state space" if window.visited is None else "within reach of the trials",
         "coverage": _coverage(window),
         "timing": timing(drop, causes),
-        **_answers(window),
+        **answers_between(course, window.low, window.high),
     }
     if doubts:
         evidence["because"] = "; ".join(doubts)
@@ -103,6 +103,15 @@ class _Window:
     def distance(self, e: int, x: Array) -> float:
         """From `x` to the nearest visited state, in the metric of checkpoint `e`; 0 where no trial is known."""
         return 0.0 if self.visited is None else float(distances(self.course.circuits[e], self.visited, x).min())
+
+    @property
+    def told(self) -> dict[str, Any] | None:
+        """What the trials visit, as evidence; None where no trial is known."""
+        if self.visited is None or self.course.visits is None:
+            return None
+        gone = max(self.course.visits[e].gone for e in self.checkpoints)
+        told = {"states": len(self.visited), "diameter": self.diameter}
+        return told | ({"to_infinity": gone} if gone else {})
 
     @property
     def share(self) -> float:
@@ -199,28 +208,28 @@ def _grade(window: _Window) -> Grade:
     return Grade.PROVED if complete else Grade.FOUND
 
 
-def _answers(window: _Window) -> dict[str, Any]:
-    """What the readout shows of the trials at both ends of the window: when they get across its threshold, beside the
-    task's delay, and where they were captured; nothing where no readout is known.
+def answers_between(course: SpaceCourse, low: int, high: int) -> dict[str, Any]:
+    """What the readout shows of the trials at two checkpoints: when they get across its threshold, beside the task's
+    delay, and how many were captured from one to the other; nothing where no trial is known.
     """
-    course = window.course
-    found = [course.escapes(e) for e in (window.low, window.high)]
+    found = [course.escapes(e) for e in (low, high)]
+    captured = {} if course.visits is None else {"captured": _captured(course, low, high)}
     if found[0] is None or found[1] is None:
-        return {}
-    readout = course.readouts[window.low]
+        return captured
+    readout = course.readouts[low]
     assert readout is not None
     return {
         "escape_times": [summarized(times) for times in found if times is not None],
         "delay": course.delay,
         "readout": {"name": readout.name, "threshold": readout.threshold, "outputs": readout.outputs},
-        "captured": _captured(window),
+        **captured,
     }
 
 
-def _captured(window: _Window) -> int:
-    """How many trials end on another branch at the end of the window than at its beginning."""
-    before, after = (window.course.ends(e) for e in (window.low, window.high))
-    return sum(a != b for a, b in zip(before, after, strict=True) if a is not None and b is not None)
+def _captured(course: SpaceCourse, low: int, high: int) -> int:
+    """How many trials end on another branch at one checkpoint than at the other."""
+    ends = zip(course.ends(low), course.ends(high), strict=True)
+    return sum(a != b for a, b in ends if a is not None and b is not None)
 
 
 def _coverage(window: _Window) -> dict[str, Any] | None:

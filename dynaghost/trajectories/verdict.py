@@ -354,8 +354,10 @@ def _grade(window: _Window) -> Grade:
 
 
 def _escape(window: _Window) -> dict[str, Any]:
-    """The trial's escape time at both ends of the window, beside the task's delay; in τ."""
+    """The trials' escape times at both ends of the window, beside the task's delay; in τ."""
     course, trial = window.course, window.course.trial
+    if course.answers is not None:
+        return course.answers(window.low, window.high)
     if course.ends is None or trial is None or trial.threshold is None:
         return {}
     times = [escape_time(course.circuits[e], course.ends[e][0], trial.threshold) for e in (window.low, window.high)]

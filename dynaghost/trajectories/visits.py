@@ -12,7 +12,7 @@ from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import Form, LowRankRNN
-from dynaghost.trajectories.walks import Walk
+from dynaghost.trajectories.walks import GONE, Walk
 
 TRIALS, TIMES, NUMBERS = 8, 60, 4_000_000
 """Most trials and times of a checkpoint's paths, and most numbers of all paths of a run: kept for pictures."""
@@ -39,6 +39,8 @@ class Visit:
     paths : ndarray (trials, times, dim)
         Of some trials, at some times, more of them at the beginning: for pictures. In the coordinates of the slow
         points.
+    gone : int
+        Trials that run to infinity: only what they visit as near to 0 as everything else is counts.
     """
 
     visited: Array
@@ -46,6 +48,7 @@ class Visit:
     starts: Array | None = None
     steps: int | None = None
     paths: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    gone: int = 0
 
 
 def shown(path: Array, most: int) -> Array:
@@ -125,8 +128,24 @@ def visit(
             kept.append(stretch)
         last = stretch[:, -1]
     path = _seen(network, circuit, inside, np.concatenate(kept, axis=1)[:, : None if steps is None else steps + 1])
-    ends = tuple(_arrived(fixed_points, end) for end in _seen(network, circuit, inside, last))
-    return Visit(_thinned(path), ends, states, steps, shown(path, NUMBERS))
+    end = _seen(network, circuit, inside, last)
+    ends, gone = tuple(_arrived(fixed_points, x) for x in end), ~(np.abs(end).max(axis=1) <= GONE)
+    if gone.any():
+        path = _held(path, gone, fixed_points)
+    return Visit(_thinned(path), ends, states, steps, shown(path, NUMBERS), int(gone.sum()))
+
+
+def _held(path: Array, gone: Array, fixed_points: tuple[FixedPoint, ...]) -> Array:
+    """A path (trials, times, dim) in which trials that have `gone` to infinity are held at their last state that is no
+    farther from 0 than every first state, every fixed point and the other trials."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        path, sizes = path.copy(), np.linalg.norm(path, axis=2)
+    known = [*sizes[:, 0], *sizes[~gone].ravel(), *(np.linalg.norm(point.x) for point in fixed_points)]
+    for trial in np.flatnonzero(gone):
+        outside = np.flatnonzero(~(sizes[trial] <= max(known)))
+        if len(outside):
+            path[trial, outside[0] :] = path[trial, outside[0] - 1]
+    return path
 
 
 def rest(network: System, circuit: System, start: Array) -> Array | None:

@@ -10,9 +10,11 @@ from dynaghost.systems.iteration import walker
 LONGEST = 20_000
 """Iterations after which trials that are not at rest are given up."""
 
+GONE = 1e100
+"""Where a trial of an unbounded network has gone to infinity."""
+
 # Relative to 1 + |x|: a trial is at rest where an iteration moves it by less.
 _REST = 1e-13
-_GONE = 1e100  # where a trial of an unbounded network has gone to infinity
 _FIRST, _MOST = 64, 256  # iterations of a stretch
 # A trial turns for ever if the ranges of all its variables are the same again, to this share of the widest. A spiral
 # that shrinks by less would not be at rest after `LONGEST` iterations.
@@ -53,14 +55,14 @@ class Walk:
 
     def __iter__(self) -> Iterator[Array]:
         x, done, size = self.states, 0, _FIRST
-        over = ~(np.abs(x).max(axis=1) <= _GONE)
+        over = ~(np.abs(x).max(axis=1) <= GONE)
         while done < self.longest and not over.all():
             stretch = self._walk(x, min(size, self.longest - done))
             with np.errstate(over="ignore", invalid="ignore"):
                 moved, length = _moved(x, stretch), np.abs(stretch).max(axis=2)
                 # Written so that a trial that is no number any more is at rest: nothing follows.
                 still = ~(moved > _REST * (1 + length))
-                gone = still | ~(length <= _GONE)
+                gone = still | ~(length <= GONE)
             ends = np.flatnonzero(gone.all(axis=0))
             stretch = stretch if not len(ends) else stretch[:, : ends[0] + 1]
             done += stretch.shape[1]

@@ -118,6 +118,9 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
     yield from _too_coarse(verdict, verdicts, findings)
     if evidence["visited"] is None:
         yield "no trial is known, so all of state space counts: --x0 or --trials say what the network can feel"
+    elif isinstance(evidence["visited"], dict) and "to_infinity" in evidence["visited"]:
+        gone = counted(evidence["visited"]["to_infinity"], "trial")
+        yield f"{gone} that runs to infinity: of what it visits, what is no farther out than all else counts"
     if evidence["left_out"]:
         ids = ", ".join(f"e{left['event']} (distance {left['distance']:.3g})" for left in evidence["left_out"])
         yield f"too far from the trial to count: {ids}"
@@ -170,22 +173,20 @@ def _moment(found: dict[str, Any], axis: str) -> str:
 
 
 def _escapes(evidence: dict[str, Any]) -> Iterator[str]:
-    """The trials' escape times at both ends of the window, beside the task's delay."""
-    if "delay" not in evidence:
-        return
-    delay = "" if evidence["delay"] is None else f", for a delay of {evidence['delay']:g} τ"
+    """The trials' escape times at both ends of the window, beside the task's delay, and how many were captured."""
+    delay = "" if evidence.get("delay") is None else f", for a delay of {evidence['delay']:g} τ"
     if "escape_time" in evidence:
         yield f"escape time of the trial: {_change(evidence['escape_time'])} τ{delay}"
-        return
-    first, last = evidence["escape_times"]
-    readout = evidence["readout"]
-    several = f" with one of {readout['outputs']} outputs" if readout.get("outputs", 1) > 1 else ""
-    yield (
-        f"trials that get across {readout['threshold']:g} of the readout {readout['name']}{several}: {first['escaped']} → "
-        f"{last['escaped']} of {last['trials']}, median escape time "
-        f"{_change([first['median'], last['median']])} τ{delay}"
-    )
-    if evidence["captured"]:
+    elif "escape_times" in evidence:
+        first, last = evidence["escape_times"]
+        readout = evidence["readout"]
+        several = f" with one of {readout['outputs']} outputs" if readout.get("outputs", 1) > 1 else ""
+        yield (
+            f"trials that get across {readout['threshold']:g} of the readout {readout['name']}{several}: "
+            f"{first['escaped']} → {last['escaped']} of {last['trials']}, median escape time "
+            f"{_change([first['median'], last['median']])} τ{delay}"
+        )
+    if evidence.get("captured"):
         yield f"{counted(evidence['captured'], 'trial')} captured: another fixed point at the end than at the beginning"
 
 
