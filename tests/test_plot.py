@@ -348,6 +348,24 @@ def test_the_distance_to_the_axis_is_that_of_every_pair(findings):
         plot.distance_to_axis(AWKWARD["no coupling"]())
 
 
+def test_of_two_pairs_on_one_branch_the_ghosts_own_is_told(findings):
+    ghosts = {
+        (step, complex(point.complex_point[0]))
+        for step, here in zip(findings.steps, findings.points, strict=True)
+        for point in here.ghosts
+    }
+    told = set()
+    for track in findings.pairs:
+        path = _layout.path(findings, track)
+        told |= {(step, z) for step, z in zip(path.steps[path.own], path.z[path.own], strict=True)}
+    assert {step for step, _ in told} == {step for step, _ in ghosts}
+    assert len(told) == len(ghosts)
+    assert all(min(abs(z - other) for at, other in ghosts if at == step) < 1e-9 for step, z in told)
+    emerged = [event for event in findings.events if event.kind is EventKind.GHOST_EMERGENCE]
+    marks = labels(plot.complex_plane(findings))["ghost emergence"]
+    assert marks == sum(any(step == event.after for step, _ in told) for event in emerged)
+
+
 def test_the_norm_of_the_gradient_alone_shows_what_its_panel_shows(findings):
     alone, panel = plot.gradient_norm(findings), plot.overview(findings).axes[2]
     assert alone.get_yscale() == "log"

@@ -88,7 +88,7 @@ overview
 # A ghost is a pair of complex fixed points near the real axis. Its distance to the axis says how close the network
 # is to a saddle-node: at distance zero the pair becomes two real fixed points. The lower line here is the pair of this
 # run's ghost. It is drawn open where it is not yet a ghost. It comes closer, and never arrives. The upper line is a
-# second pair, to which the ghost belongs at epoch 470,000 only.
+# second pair; the ghost is that one's at epoch 470,000 only.
 
 # %%
 distance = dg.plot.distance_to_axis(ghost, focus=(30_000, 40_000))

@@ -87,7 +87,7 @@ assert all(
 
 # %% [markdown]
 # Each fixed point is proved: it exists and is alone within its radius. Whether the *list* is proved, `complete` says.
-# For a GRU as small as this one it sometimes is; for larger ones it is not. Then `coverage` says how well it was
+# For a GRU as small as this one it sometimes is, for larger ones it is not. Then `coverage` says how well it was
 # searched: from how many starts, whether two different methods found the same points, and which share they are likely
 # to have missed.
 #
@@ -154,8 +154,8 @@ assert counts[-1] == (1, 1)
 # ## A memory that fades
 #
 # So this network, whose loss is small, has one fixed point only. One sign rests there. The other one is held by a
-# ghost, whose passage time is longer than the task. The picture shows both trials after their cue. Each begins at a
-# square, and only one of them ends at the fixed point.
+# ghost, whose passage time is longer than the task. The picture shows both trials after their cue, at some of their
+# steps, the last one among them. Each begins at a square, and only one of them ends at the fixed point.
 
 # %%
 states = result.visited(result.steps[-1])

@@ -27,7 +27,7 @@ names = sorted(path.name for path in folder.iterdir())
 print(f"{len(names)} files:", ", ".join(names[:3]), "…", ", ".join(names[-2:]))
 
 # %% [markdown]
-# A run is a folder of checkpoint files of one kind (`.pt`, `.npz`, `.safetensors` and more, see the page on formats),
+# A run is a folder of checkpoint files (`.pt`, `.npz`, `.safetensors` and more, see the page on [formats](formats.md)),
 # and a table of losses: `metrics.csv` with the columns `epoch` or `step`, `loss`, and `grad_norm` if you have it. The
 # losses may also be in the checkpoints. Nothing in a file is ever executed.
 #
@@ -50,7 +50,7 @@ assert len(run) == 117
 # | argument | what it is | without it |
 # | --- | --- | --- |
 # | `leak` | $\Delta t/\tau$ of the map | same points; stability is that of the flow |
-# | `x0` | where a trial starts | slow points that no trial comes near count too |
+# | `x0` | the state in which a trial starts, one number for all units or one a unit | slow points that no trial comes near count too |
 # | `threshold` | of the readout, on κ | no event says when a fixed point crosses it |
 # | `delay` | of the task, in τ | it is not shown beside the times |
 #
@@ -70,7 +70,10 @@ for verdict in result.verdicts:
 # - `ghost`: the fixed points stayed as they were, and a ghost emerged or changed how long it holds the state;
 # - `both`, `none`: as they say; `undecided`: a proof is missing, or the checkpoints are too far apart.
 #
-# And a grade: `proved` means that the fixed points in the window are proved to be all there are.
+# The window of a drop goes from the last checkpoint before it to the first one after it. And a grade comes with the
+# verdict: `proved` means that the fixed points in the window are proved to be all there are.
+#
+# This run has four drops. The first two are the ones that you see when you plot the loss, and the picture is about them.
 
 # %%
 first = result.verdicts[0]
@@ -81,9 +84,14 @@ overview = dg.plot.overview(result, focus=(30_000, 40_000))
 overview
 
 # %% [markdown]
-# The upper panel has the **branches**: each fixed point (blue) and ghost (green), followed through training. There is
-# one fixed point all the time. When the loss falls, a ghost emerges next to the place where the trial starts. So this
-# network learned through a ghost.
+# The upper panel has the **branches**: each fixed point (blue) and ghost (green), followed through training. The height
+# is κ, the network's one number. Below it are the loss, with its drops (blue) and their verdicts, and the norm of the
+# gradient.
+#
+# There is one fixed point all the time. When the loss falls, it moves across the readout's threshold (dashed), so that
+# the output can switch on at all. And a ghost emerges next to the place where the trial starts (dash-dotted), so that it
+# does not switch on too early. So this network learned through a ghost. The pale line is the ghost's complex pair (see
+# [slow points](slow_points.py)), which slows the trial even before the ghost is there.
 #
 # The verdict carries its evidence. The trial's escape time is the time until its output switches on, and the task's
 # delay is 10 τ:
@@ -116,7 +124,8 @@ overview = dg.plot.overview(stuck, focus=(4_900, 5_300))
 overview
 
 # %% [markdown]
-# Read the events from top to bottom. The loss begins to fall. A ghost emerges, and then two fixed points are born in a
+# Read the events from top to bottom. The fixed point crosses the readout's threshold, and the loss begins to fall. A ghost
+# emerges, and then two fixed points are born in a
 # **saddle-node** bifurcation: the curve went through zero. One of them is stable and *captures* the trial, which now
 # rests there forever. Its output is wrong for good, and the gradient vanishes: the **no-learning zone**.
 

@@ -116,7 +116,7 @@ print(
 # Two things are proved here, and each has a name.
 #
 # - The **certificate** of a point. `exists_unique`: a fixed point lies within `radius`, and it is alone within
-#   `unique_radius`. `root_free`: no fixed point lies within `radius` of the ghost. `undecided`: neither could be
+#   `unique_radius`. `root_free`: no fixed point lies within `radius` of the ghost. `undecided`: that could not be
 #   proved, and the record says which bound was not met.
 # - **complete**: the listed fixed points are all there are. In one dimension this holds on the whole line.
 
@@ -189,7 +189,7 @@ assert np.all((missing[3:] > 4) & (missing[3:] < 7))
 #
 # Where do fixed points go when they vanish? They become complex. Past the fold, $f(\kappa) = 0$ has two solutions
 # $z, \bar z$ with a small imaginary part. The ghost is what is seen of them on the real axis, and this **complex pair**
-# also gives the passage time (its formula is on the page on mathematics).
+# also gives the passage time (its formula is on the page on [mathematics](mathematics.md)).
 
 # %%
 pair = ghost.complex_point[0]

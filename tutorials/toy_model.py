@@ -109,7 +109,8 @@ _ = ax.legend()
 #
 # 1. Left of $r^*/4$ it is flat. There the gradient is zero: nothing can be learned any more. This is the **no-learning
 #    zone**. The network waits too long, and no output within 2T tells it so. With a less confident output (dotted) the
-#    curve is not flat there. The last tutorial but one uses that.
+#    curve still has a slope there, too small to be seen in this picture, and training can follow it. The tutorial on
+#    [getting unstuck](getting_unstuck.py) uses that.
 # 2. At $r^*$ it has a kink: the slope does not get smaller near the minimum. Descent jumps over it, to and fro: an
 #    **oscillation**.
 # 3. To the right it falls slowly at first and then faster and faster: a **plateau**, then an **abrupt drop**.
@@ -123,6 +124,9 @@ assert np.allclose(
     slope, [2 * T**3 / math.pi**2, -2 * T**3 / math.pi**2], rtol=1e-6
 )  # eq. 14
 assert dg.SaddleNode(best / 5).loss_gradient(T) == 0.0
+inside = np.linspace(-2, 0.25, 10) * best
+assert np.ptp(landscape(inside, T, 10.0)) < 1e-12
+assert np.all(np.diff(landscape(inside, T, 0.1)) < 0)
 
 # %% [markdown]
 # ## Training it

@@ -282,15 +282,18 @@ class Path:
     ----------
     steps, z : ndarray (points,)
     ghost : ndarray of bool (points,)
-        Where it is a ghost.
+        Where its branch is a ghost.
+    own : ndarray of bool (points,)
+        Where it is that ghost's own pair: a branch that changes its pair has a path for each.
     """
 
     steps: Array
     z: NDArray[np.complex128]
     ghost: NDArray[np.bool_]
+    own: NDArray[np.bool_]
 
     def without_ghost(self) -> NDArray[np.float64]:
-        """Re z where it is no ghost, and where that begins and ends; nan elsewhere."""
+        """Re z where the branch is no ghost, and where that begins and ends; nan elsewhere."""
         kept = ~self.ghost
         kept[1:] |= ~self.ghost[:-1]
         kept[:-1] |= ~self.ghost[1:]
@@ -304,7 +307,17 @@ def path(findings: Findings, track: PairTrack) -> Path:
     first, last = order[track.steps[0]], order[track.steps[-1]]
     steps = np.array(findings.steps[first : last + 1])
     z = np.array([known.get(step, complex(np.nan, np.nan)) for step in findings.steps[first : last + 1]])
-    return Path(steps, z, np.isin(steps, findings.branches[track.branch].ghost_steps))
+    ghost = np.isin(steps, findings.branches[track.branch].ghost_steps)
+    own = [bool(g) and _owns(findings, first + i, track.branch, z[i]) for i, g in enumerate(ghost)]
+    return Path(steps, z, ghost, np.array(own))
+
+
+def _owns(findings: Findings, e: int, branch: int, z: complex) -> bool:
+    """Whether a pair is that of the branch's ghost, which in many dimensions has no other, nor where none was found."""
+    if findings.description.dim > 1:
+        return True
+    ghost = findings.points[e].ghosts[findings.tracks.labels[e].ghosts.index(branch)]
+    return ghost.complex_point is None or abs(complex(ghost.complex_point[0]) - z) <= 1e-6 * (1 + abs(z))
 
 
 def passages(findings: Findings) -> dict[int, tuple[Array, Array]]:

@@ -111,7 +111,7 @@ def _draw_distance(ax: Axes, findings: Findings, track: PairTrack, window: tuple
     """A line through the checkpoints, which are full where the pair is a ghost's."""
     path = layout.path(findings, track)
     part = layout.within(path.steps, *window)
-    steps, away, ghost = path.steps[part], np.abs(path.z.imag)[part], path.ghost[part]
+    steps, away, ghost = path.steps[part], np.abs(path.z.imag)[part], path.own[part]
     ax.plot(steps, away, color=style.GREEN, linewidth=0.9, zorder=2)
     for chosen, face, label in ((ghost, style.GREEN, style.GHOST_PAIR), (~ghost, "white", style.OTHER_PAIR)):
         seen = chosen & np.isfinite(away)
@@ -137,12 +137,14 @@ def _draw_real_axis(ax: Axes, findings: Findings, colours: ScalarMappable) -> No
 
 def _draw_pair(ax: Axes, findings: Findings, track: PairTrack, colours: ScalarMappable) -> None:
     path = layout.path(findings, track)
-    z, ghost, rgba = path.z, path.ghost, colours.to_rgba(path.steps)
+    z, ghost, rgba = path.z, path.own, colours.to_rgba(path.steps)
     ax.plot(z.real, z.imag, color=style.GREY, linewidth=0.6, zorder=2)
     _scatter(ax, z[ghost], rgba[ghost], True, "D", style.GHOST_PAIR)
     other = ~ghost & np.isfinite(z)
     _scatter(ax, z[other], rgba[other], False, "D", style.OTHER_PAIR)
+    own = set(path.steps[ghost])
     emergences = [e for e in findings.events if e.kind is EventKind.GHOST_EMERGENCE and e.branches == (track.branch,)]
+    emergences = [event for event in emergences if event.after in own]
     for event in emergences:
         # Texts of a ghost that returns many times would cover each other.
         _draw_emergence(ax, findings, event, track, named=event is emergences[0])
