@@ -40,7 +40,12 @@ def name(kind: EventKind) -> str:
     >>> name(EventKind.NO_LEARNING_ZONE), name(EventKind.LOSS_DROP)
     ('no-learning zone', 'loss drop')
     """
-    words = {EventKind.SADDLE_NODE: "saddle-node", EventKind.NO_LEARNING_ZONE: "no-learning zone"}
+    words = {
+        EventKind.SADDLE_NODE: "saddle-node",
+        EventKind.NO_LEARNING_ZONE: "no-learning zone",
+        EventKind.HOPF: "Hopf",
+        EventKind.NEIMARK_SACKER: "Neimark–Sacker",
+    }
     return words.get(kind, kind.value.replace("_", " "))
 
 

@@ -7,7 +7,7 @@ from dynaghost.errors import counted
 from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.verdict import Answer, Grade
-from dynaghost.views.report.words import cells_of, heads, sentence
+from dynaghost.views.report.words import cells_of, grades, has_losses, heads, sentence
 from dynaghost.views.text import chance_text
 from dynaghost.views.verdict_text import ANSWERS
 
@@ -21,7 +21,7 @@ def table(runs: Sequence[tuple[str, Findings]], linked: int) -> str:
         _run_row(name, findings, number if number < linked else None) for number, (name, findings) in enumerate(runs)
     )
     return (
-        f"<h2>All runs</h2><p>{_tally(runs)}</p>"
+        f"<h2>All runs</h2><p>{_tally(runs)}</p>{grades({v.grade for _, findings in runs for v in findings.verdicts})}"
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table of runs">'
         f'<table class="cards"><caption>Runs and their verdicts</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
@@ -49,7 +49,8 @@ def _tally(runs: Sequence[tuple[str, Findings]]) -> str:
 
 
 def _run_row(name: str, findings: Findings, number: int | None) -> str:
-    told_of = ", ".join(f"{v.verdict.value} ({v.grade.value})" for v in findings.verdicts) or "–"
+    nothing = "no drop" if has_losses(findings) else "no losses known"
+    told_of = ", ".join(f"{v.verdict.value} ({v.grade.value})" for v in findings.verdicts) or nothing
     cells = (len(findings.steps), len(findings.verdicts), told_of, len(findings.events))
     head = escape(name) if number is None else f'<a href="#run-{number}">{escape(name)}</a>'
     return f'<tr><th scope="row">{head}</th>{cells_of(_RUN_HEADS, cells)}</tr>'

@@ -13,7 +13,7 @@ from dynaghost.views.report.thinning import digits, packed
 
 LINE_POINTS = 121
 """Values of f(κ) that a checkpoint keeps."""
-GRIDS = ((25, 2), (21, 2), (17, 2), (17, 1), (15, 1), (13, 1), (11, 1))
+GRIDS = ((41, 2), (33, 2), (25, 2), (21, 2), (17, 2), (17, 1), (15, 1), (13, 1), (11, 1))
 """Side of the grid of f in a plane, and bytes a number: the first that fits, or the last."""
 FIELD_BYTES = 380_000
 """Bytes that the fields of all checkpoints in a plane may take."""

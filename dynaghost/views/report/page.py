@@ -21,8 +21,8 @@ from dynaghost.views.report import background, captions, collection, words
 from dynaghost.views.report.payload import payload
 from dynaghost.views.report.thinning import shown
 
-MOST = 1000
-"""Checkpoints that a page shows at most; a page of many runs shows so many in all."""
+MOST = 1001
+"""Checkpoints that a page shows at most: a thousand epochs and their beginning; a page of many shows so many in all."""
 LEAST = 12
 """Checkpoints that each run of a page of many shows at least."""
 MOST_RUNS = 100
@@ -34,7 +34,7 @@ def report(findings: Findings, path: str | PathLike[str], *, title: str | None =
     """Write one HTML file that shows a run: verdicts, every checkpoint's flow, branches, events, and what is proved.
 
     The file needs nothing else: it forbids its browser every request. The same findings give the same bytes. Of more
-    than 1000 checkpoints it shows 1000, those around events among them, and says so. `report.html#epoch=6600` opens at
+    than 1001 checkpoints it shows 1001, those around events among them, and says so. `report.html#epoch=6600` opens at
     the checkpoint nearest to that epoch.
 
     Parameters
@@ -67,7 +67,7 @@ def report(findings: Findings, path: str | PathLike[str], *, title: str | None =
     heading = _name(findings) if title is None else title
     indices = shown(findings, MOST)
     content = _before(findings, 0, indices, 1) + _after(findings, None, indices) + _part(*_words(findings))
-    summary = words.question(findings) + words.answers(findings)
+    summary = words.question() + words.subject(findings) + words.answers(findings)
     return _write(path, heading, summary, content, [payload(findings, indices)])
 
 
@@ -121,7 +121,7 @@ def report_collection(
         overview += _part(f"Not analyzed: {counted(len(failed), 'run')}", collection.not_analyzed(failed))
     content = f"{overview}{''.join(parts)}{_part(*_words(open_to[0][1]))}"
     told = f", and {len(failed)} that could not be analyzed" if failed else ""
-    summary = f"<p>{escape(counted(len(runs), 'run'))}{told}</p>"
+    summary = f"{words.question()}<p>{escape(counted(len(runs), 'run'))}{told}</p>"
     data = [payload(findings, indices, len(open_to)) for (_, findings), indices in zip(open_to, chosen, strict=True)]
     return _write(path, title, summary, content, data)
 

@@ -43,15 +43,17 @@ def address(findings: Findings, step: float, number: int | None) -> str:
     return f"#{axis}={step:g}" if number is None else f"#run={number}&amp;{axis}={step:g}"
 
 
-def question(findings: Findings) -> str:
-    """What the page answers, and about what."""
+def question() -> str:
+    """What every page answers."""
+    return '<p class="question">Did the network learn through a bifurcation or through a ghost?</p>'
+
+
+def subject(findings: Findings) -> str:
+    """What the answers of a page are about."""
     about, steps = findings.description, findings.steps
     first, last = (layout.grouped(step, steps[-1] - steps[0]) for step in (steps[0], steps[-1]))
     when = f"{about.axis} {first}" + (f" to {last}" if last != first else "")
-    return (
-        '<p class="question">Did this network learn through a bifurcation or through a ghost?</p>'
-        f'<p class="subject">{escape(counted(len(steps), "checkpoint"))}, {when}; {escape(about.equation)}</p>'
-    )
+    return f'<p class="subject">{escape(counted(len(steps), "checkpoint"))}, {when}; {escape(about.equation)}</p>'
 
 
 def answers(findings: Findings) -> str:
@@ -65,7 +67,7 @@ def answers(findings: Findings) -> str:
         told = "" if plain in said else f"<p>{plain}</p>"
         said.add(plain)
         items += f'<li class="{verdict.verdict.value}">{_answer(findings, verdict)}{told}</li>'
-    return f'<ul class="answers">{items}</ul>{_grades({verdict.grade for verdict in findings.verdicts})}'
+    return f'<ul class="answers">{items}</ul>{grades({verdict.grade for verdict in findings.verdicts})}'
 
 
 def _meaning(verdict: Verdict) -> str:
@@ -78,14 +80,21 @@ def _meaning(verdict: Verdict) -> str:
     return plain if because is None else f"{plain} {_words(sentence(because))}"
 
 
-def _grades(grades: set[Grade]) -> str:
+def grades(given: set[Grade]) -> str:
     """What the marks beside the answers mean."""
-    told = " ".join(f"{badge(grade.value)} {_GRADES[grade]}" for grade in Grade if grade in grades)
+    if not given:
+        return ""
+    told = " ".join(f"{badge(grade.value)} {_GRADES[grade]}" for grade in Grade if grade in given)
     return f'<p class="grades">{told} {_INFERRED}</p>'
 
 
+def has_losses(findings: Findings) -> bool:
+    """Whether a run's losses are known."""
+    return "loss" in layout.metrics(findings)
+
+
 def _no_verdict(findings: Findings) -> str:
-    if "loss" not in layout.metrics(findings):
+    if not has_losses(findings):
         return "No losses are known, so there is no drop to explain and no verdict."
     return "The loss has no abrupt drop, so there is no verdict."
 
