@@ -3,12 +3,22 @@
 Only f is needed in balls: J at the nearest float64 state, and a bound on the second derivative, enclose J nearby.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from flint import arb, ctx
 
-from dynaghost.slowpoints.newton_kantorovich import Linear, RootProof, conclude, linearized, unproved
+from dynaghost.slowpoints.newton_kantorovich import (
+    Linear,
+    RootProof,
+    Scaled,
+    about_point,
+    conclude,
+    linearized,
+    linearized_in_sizes,
+    unproved,
+)
 from dynaghost.systems.base import Array, System
 
 FIRST_PRECISION = 128
@@ -54,6 +64,53 @@ def prove_root_in_balls(system: System, x: Array, *, limit: int = PRECISION_LIMI
     return proof
 
 
+def prove_root_in_sizes(system: System, x: Array) -> RootProof:
+    """As `prove_root_in_balls`, in lengths |S⁻¹·|, S = diag(max(1, |xᵢ|)): where some states are very large.
+
+    Where nothing is larger than 1 it has nothing to add, and proves nothing.
+
+    Returns
+    -------
+    RootProof
+        Its radii are Euclidean: a ball about `x` that holds the fixed point, and balls inside those of |S⁻¹·|.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LSTM
+    >>> unit = LSTM([[0.0], [4.0], [2.0], [0.0]], bias_hh=[0.0, 12.0, 1.0, 0.0])
+    >>> x = unit.root_form().state(np.array([0.5]))
+    >>> x.round(1).tolist(), prove_root_in_sizes(unit, x).radius < 1e-9
+    ([0.5, 579672.3], True)
+    """
+    S = np.maximum(np.abs(x), 1.0)
+    if not system.enclosing or S.max(initial=1.0) == 1:
+        return unproved("no state is larger than 1")
+    linear = linearized_in_sizes(system, x, S)
+    if isinstance(linear, str):
+        return unproved(linear)
+    with ctx.workprec(FIRST_PRECISION):
+        return _in_sizes(Scaled(system, linear.Y, S), x, linear)
+
+
+def _in_sizes(scaled: Scaled, x: Array, linear: Linear) -> RootProof:
+    S, Y = _balls(scaled.S), _balls(scaled.Y)
+    point = _settled(lambda point: Y @ scaled.system.f(point), _balls(x), S)
+    away = point - _balls(x)
+    offset, distance = _upper_norm(away / S), _upper_norm(away)
+    delta = (linear.delta + scaled.second_derivative_bound(x, offset * _UP) * offset) * _UP
+    if not delta < 1:
+        return unproved(_SINGULAR_NEARBY)
+    moved = replace(linear, delta=delta)
+    eta = _upper_norm(Y @ scaled.system.f(point)) / (1 - delta) * _UP
+    proof = about_point(scaled, x, moved, eta, offset)
+    if not proof.proved:
+        return proof
+    unique, capture = (max((radius - offset) * (1 - 1e-9), 0.0) for radius in (proof.unique_radius, proof.capture))
+    return replace(
+        proof, radius=float(proof.radius * scaled.S.max() + distance) * _UP, unique_radius=unique, capture=capture
+    )
+
+
 def polished_in_balls(system: System, x: Array) -> Array | None:
     """The float64 state nearest to where Newton with the inverse of J at `x` takes it in 256 bits.
 
@@ -86,15 +143,8 @@ def polished_in_balls(system: System, x: Array) -> Array | None:
 
 def _polished(system: System, x: Array, linear: Linear) -> RootProof:
     """The proof at the point to which the simplified Newton iteration takes `x` at this precision."""
-    Y, point = _balls(linear.Y), _balls(x)
-    # ‖I − YJ‖ is far below ½ as a rule: each round then gains many digits.
-    size = np.inf
-    for _ in range(40):
-        step = Y @ system.f(point)
-        new = _upper_norm(step)
-        if not new < 0.5 * size:
-            break
-        size, point = new, _middles(point - step)
+    Y = _balls(linear.Y)
+    point = _settled(lambda point: Y @ system.f(point), _balls(x))
     offset = _upper_norm(point - _balls(x))
     bend = system.second_derivative_bound(x, offset * _UP)
     delta = (linear.delta + linear.norm * bend * offset) * _UP
@@ -103,6 +153,19 @@ def _polished(system: System, x: Array, linear: Linear) -> RootProof:
     moved = Linear(linear.Y, delta, linear.norm, linear.sign)  # both J times Y have a positive determinant
     eta = _upper_norm(Y @ system.f(point)) / (1 - delta) * _UP
     return conclude(system, x, moved, eta, offset)
+
+
+def _settled(steps: Any, point: Any, S: Any = 1) -> Any:
+    """Where the iteration point − S·steps(point) comes to rest at this precision."""
+    # ‖I − YJ‖ is far below ½ as a rule: each round then gains many digits.
+    size = np.inf
+    for _ in range(40):
+        step = steps(point)
+        new = _upper_norm(step)
+        if not new < 0.5 * size:
+            break
+        size, point = new, _middles(point - S * step)
+    return point
 
 
 def lower_dot_in_balls(system: System, x: Array, w: Array, *, limit: int = PRECISION_LIMIT) -> float:

@@ -11,10 +11,15 @@ And if LU is what float64 elimination makes of PJ, rows exchanged, and β‖LU �
 
 **Ghost.** With w of length 1, |f(y)| ≥ w·f(y) ≥ w·f(x) − |Jᵀw|ρ − ½Lρ² for |y − x| ≤ ρ: no fixed point lies within the
 positive zero of the right side.
+
+**Large states.** An LSTM's c may be 1e5 beside an h of 1e-1, and float64 knows it to 1e-11 only. The same theorem for
+g(z) = Y f(Sz), S = diag(max(1, |xᵢ|)), measures every state by its own size: ‖Dg⁻¹‖ ≤ 1/(1 − δ) with δ ≥ ‖I − YJS‖,
+and L = |(|Y|·bounds on |D²fᵢ(Sd, Sd)|)|.
 """
 
 import math
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -60,6 +65,26 @@ class Linear:
         return self.norm / (1 - self.delta) * _UP if self.delta < 1 else math.inf
 
 
+class Bent(Protocol):
+    """What bounds its second derivative."""
+
+    def second_derivative_bound(self, x: Array, radius: float) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """g(z) = Y f(Sz) about the state x = Sz, with Y ≈ (JS)⁻¹; `S` is a diagonal."""
+
+    system: System
+    Y: Array
+    S: Array
+
+    def second_derivative_bound(self, x: Array, radius: float) -> float:
+        """An upper bound on |D²g(d, d)|, |d| = 1, over |S⁻¹(y − x)| ≤ radius."""
+        bends = self.system.second_derivative_bounds(x, radius, self.S)
+        return float(np.linalg.norm(np.abs(self.Y) @ bends) * _UP) if np.all(np.isfinite(bends)) else math.inf
+
+
 def unproved(because: str) -> RootProof:
     """A proof that was not found."""
     return RootProof(0.0, 0.0, 0.0, because)
@@ -92,7 +117,18 @@ def prove_root(system: System, x: Array) -> RootProof:
 
 def linearized(system: System, x: Array) -> Linear | str:
     """J at `x` with its approximate inverse; or why there is none."""
+    return _inverted(*system.jacobian_enclosure(x))
+
+
+def linearized_in_sizes(system: System, x: Array, S: Array) -> Linear | str:
+    """YJS at `x`, S a diagonal, Y an approximate inverse of JS: `norm` bounds that of 1."""
     mid, rad = system.jacobian_enclosure(x)
+    scaled = mid * S
+    linear = _inverted(scaled, rad * S * _UP + _UNIT * np.abs(scaled))
+    return linear if isinstance(linear, str) else replace(linear, norm=1.0)
+
+
+def _inverted(mid: Array, rad: Array) -> Linear | str:
     if not np.all(np.isfinite(rad)):
         return "the system states no bound on the rounding of its Jacobian"
     try:
@@ -101,7 +137,7 @@ def linearized(system: System, x: Array) -> Linear | str:
         return "J is singular to working precision"
     if not np.all(np.isfinite(Y)):
         return "J is singular to working precision"
-    terms = len(x)
+    terms = len(mid)
     size = np.abs(Y)
     slack = (terms + 3) * _UNIT * (size @ np.abs(mid)) + size @ rad
     delta = _frobenius(np.abs(np.eye(terms) - Y @ mid) * _UP + slack * _UP)
@@ -133,8 +169,17 @@ def newton_step_bound(linear: Linear, mid: Array, rad: Array) -> float:
     return float(np.linalg.norm(step) / (1 - linear.delta) * _UP) if np.all(np.isfinite(step)) else math.inf
 
 
-def conclude(system: System, x: Array, linear: Linear, eta: float, offset: float = 0.0) -> RootProof:
-    """The three radii about `x` from η at a point within `offset` of it (0: at `x` itself).
+def conclude(system: Bent, x: Array, linear: Linear, eta: float, offset: float = 0.0) -> RootProof:
+    """The three radii about `x` from η at a point within `offset` of it (0: at `x` itself)."""
+    best = about_point(system, x, linear, eta, offset)
+    if not best.proved:
+        return best
+    unique, capture = (max((radius - offset) * (1 - 1e-9), 0.0) for radius in (best.unique_radius, best.capture))
+    return replace(best, radius=(best.radius + offset) * _UP, unique_radius=unique, capture=capture)
+
+
+def about_point(system: Bent, x: Array, linear: Linear, eta: float, offset: float) -> RootProof:
+    """The three radii about a point within `offset` of `x`.
 
     L falls with the ball that it bounds, and the ball must hold the answer: a few rounds settle both.
     """
@@ -155,10 +200,7 @@ def conclude(system: System, x: Array, linear: Linear, eta: float, offset: float
         if best is not None and (proof is None or proof.unique_radius < best.unique_radius * 1.05):
             break
         best = proof
-    if best is None:
-        return unproved(because or "no ball was found in which the bounds hold")
-    unique, capture = (max((radius - offset) * (1 - 1e-9), 0.0) for radius in (best.unique_radius, best.capture))
-    return replace(best, radius=(best.radius + offset) * _UP, unique_radius=unique, capture=capture)
+    return best or unproved(because or "no ball was found in which the bounds hold")
 
 
 def _radii(linear: Linear, bend: float, eta: float, h: float, reach: float) -> tuple[RootProof | None, float]:

@@ -45,9 +45,13 @@ def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
     proof = prove_root(system, x)
     if proof.proved or not balls or not system.enclosing:
         return proof
-    from dynaghost.slowpoints.balls import prove_root_in_balls  # late: few points need it
+    from dynaghost.slowpoints.balls import prove_root_in_balls, prove_root_in_sizes  # late: few points need it
 
     in_balls = prove_root_in_balls(system, x)
+    # Its ball of uniqueness is about the exact point; none may be left about x, where |x| is large.
+    if not in_balls.unique_radius > in_balls.radius:
+        in_sizes = prove_root_in_sizes(system, x)
+        in_balls = in_sizes if in_sizes.proved else in_balls
     return in_balls if in_balls.proved else proof
 
 

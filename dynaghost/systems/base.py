@@ -68,6 +68,13 @@ class System(ABC):
     def second_derivative_bound(self, x: Array, radius: float) -> float:
         """An upper bound, rounding included, on |D²f(y)(d, d)| for |d| = 1 and |y − x| ≤ radius (Euclidean norms)."""
 
+    def second_derivative_bounds(self, x: Array, radius: float, scale: Array) -> Array:
+        """Upper bounds, (dim,), on |D²fᵢ(y)(Sd, Sd)| for |d| = 1 and |S⁻¹(y − x)| ≤ radius, S = diag(scale).
+
+        The base class knows none: they are ∞.
+        """
+        return np.full(self.dim, np.inf)
+
     def curvature(self, x: Array, w: Array) -> Array:
         """Σ wᵢ D²fᵢ(x), (..., dim) each → (..., dim, dim), real and symmetric.
 

@@ -86,10 +86,11 @@ class Reach:
     __array_ufunc__ = None
 
     @classmethod
-    def of(cls, x: Array, radius: float) -> "Reach":
-        """The states themselves."""
-        value = Bounded(x, np.zeros_like(x))
-        return cls(value, np.abs(x) + radius, np.ones_like(x), 1.0, np.zeros_like(x), 0.0, radius)
+    def of(cls, x: Array, radius: float, scale: Array | None = None) -> "Reach":
+        """The states themselves; with a scale they are scale·z, and the ball and all derivatives are those of z."""
+        rows = np.ones_like(x) if scale is None else scale
+        size = np.abs(x) + radius * rows * UP
+        return cls(Bounded(x, np.zeros_like(x)), size, rows, float(rows.max()), np.zeros_like(x), 0.0, radius)
 
     def __getitem__(self, index: Any) -> "Reach":
         parts = (self.value[index], self.size[index], self.rows[index], self.norm, self.bends[index], self.bend)

@@ -107,6 +107,11 @@ class Gated(System):
             bound = self._f(Reach.of(np.asarray(x, dtype=float).reshape(self.dim), float(radius))).bend * UP
         return float(bound) if np.isfinite(bound) else float("inf")
 
+    def second_derivative_bounds(self, x: Array, radius: float, scale: Array) -> Array:
+        with np.errstate(all="ignore"):
+            bends = self._f(Reach.of(np.asarray(x, dtype=float), float(radius), scale)).bends * UP
+        return np.where(np.isfinite(bends), bends, np.inf)
+
     def f_enclosure(self, x: Array) -> tuple[Array, Array]:
         return enclosure(self._f, x)
 
