@@ -436,6 +436,13 @@ def test_help_is_light(arguments):
     assert ended.stdout.endswith("loaded []\n")
 
 
+def test_no_description_of_a_command_is_cut():
+    text = CliRunner().invoke(cli.commands, ["--help"], terminal_width=80).output
+    told = text[text.index("Commands:") : text.index("Exit status")].strip().splitlines()[1:]
+    assert len(told) == len(cli.commands.commands)
+    assert all(line.endswith(".") and not line.endswith("...") and len(line) <= 80 for line in told)
+
+
 def test_help_documents_every_exit_status():
     text = CliRunner().invoke(cli.commands, ["--help"]).output
     status = text[text.index("Exit status") :]

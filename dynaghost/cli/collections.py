@@ -45,7 +45,7 @@ def analyze_many(
     _tell(found, out, plots=plots, page=page)
 
 
-@click.command()
+@click.command(short_help="Put the parts of a collection together, as tasks wrote them.")
 @click.argument("parts", metavar="PART…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder of the whole collection.")
 def merge(parts: tuple[str, ...], out: str) -> None:

@@ -5,7 +5,7 @@ import click
 from dynaghost.cli.options import Real
 
 
-@click.command()
+@click.command(short_help="Two folders of results, side by side.")
 @click.argument("out1", type=click.Path(exists=True))
 @click.argument("out2", type=click.Path(exists=True))
 @click.option(

@@ -21,7 +21,7 @@ _SHELLS = {
 }
 
 
-@click.command()
+@click.command(short_help="Train a network that learns through a ghost, and analyze it.")
 @click.option(
     "--out", type=click.Path(file_okay=False), default="dynaghost-demo", show_default=True, help="Folder to write."
 )
@@ -51,9 +51,10 @@ def _type(ctx: click.Context, *words: str) -> None:
 
 
 @click.command(
+    short_help="Print a script that completes commands with the tab key.",
     epilog="Put one line into your shell's file of settings: "
     + "; ".join(f"for {shell} {line} into {place}" for shell, (line, place) in _SHELLS.items())
-    + "."
+    + ".",
 )
 @click.argument("shell", type=click.Choice(list(_SHELLS)))
 @click.pass_context

@@ -55,13 +55,13 @@ _RUN_OPTIONS = (
     click.option("--no-metrics", is_flag=True, help="Without a table of losses, though one is there."),
     click.option("--axis", type=click.Choice(["epoch", "step"]), help="What the checkpoints count, whatever they say."),
     click.option("--pattern", help='Which files of the folder, such as "seed3/*.pt".'),
-    click.option("--every", type=Whole(1), help="Analyze every K-th checkpoint."),
+    click.option("--every", type=Whole(1), help="Analyze every N-th checkpoint."),
     click.option("--from", "start", type=int, metavar="STEP", help="From this step on."),
     click.option("--to", "stop", type=int, metavar="STEP", help="Up to this step, included."),
 )
 
 
-@click.command()
+@click.command(short_help="Slow points, events and verdicts of a folder of checkpoints.")
 @click.argument("folder")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of results. [default: FOLDER's name-dynaghost]")
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
@@ -122,7 +122,7 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
     click.echo(f"\nresults in {target}" + (", as they were: nothing was to be done" if before else ""))
 
 
-@click.command()
+@click.command(short_help="Draw the pictures of results.")
 @click.argument("out", type=click.Path(exists=True, file_okay=False))
 def plot(out: str) -> None:
     """Draw the pictures of the results in OUT, of many runs those of each."""
@@ -135,7 +135,7 @@ def plot(out: str) -> None:
     _draw(load_analysis(out), Path(out))
 
 
-@click.command()
+@click.command(short_help="Write one HTML page that shows results, for any browser.")
 @click.argument("outs", metavar="OUT…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
 @click.option("--to", type=click.Path(dir_okay=False), help="File to write. [default: OUT/report.html]")
 def report(outs: tuple[str, ...], to: str | None) -> None:
@@ -167,7 +167,7 @@ def _with_results(out: Path) -> list[Path]:
     return inside or [out]
 
 
-@click.command()
+@click.command(short_help="Write results as tables or a graph, for other programs.")
 @click.argument("out", type=click.Path(exists=True, file_okay=False))
 @click.option("--format", "file_format", type=click.Choice(["csv", "parquet", "graphml", "json"]), default="csv")
 @click.option("--to", type=click.Path(file_okay=False), help="Folder to write. [default: OUT/export]")
@@ -187,7 +187,7 @@ def export(out: str, file_format: str, to: str | None) -> None:
         click.echo(f"wrote {path}")
 
 
-@click.command()
+@click.command(short_help="What one checkpoint file holds, and its slow points.")
 @click.argument("file", type=click.Path(exists=True))
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS)
 @compiling_told()
@@ -214,7 +214,7 @@ _NEEDED = ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matp
 _EXTRAS = ("pandas", "pyarrow", "h5py", "dask", "pytorch-lightning", "transformers", "tensorboard")
 
 
-@click.command()
+@click.command(short_help="Versions, and what this machine offers the compiled kernels.")
 def info() -> None:
     """Versions, and what this machine offers the compiled kernels."""
     import platform

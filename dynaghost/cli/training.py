@@ -76,7 +76,7 @@ _OF_TASK = {"trial_seed": "seed"} | {
 }
 
 
-@click.command()
+@click.command(short_help="Train a network on a task, and keep its checkpoints.")
 @click.argument("task", type=click.Choice(_TASKS), metavar="TASK")
 @grouped(_RUN, _DESCENT, _SAVED, _TRIAL)
 @compiling_told()
@@ -168,16 +168,23 @@ def _rank(text: str | None) -> int | str | None:
     return int(text)
 
 
-@click.command()
+@click.command(short_help="Train a grid of networks, a row a run.")
 @click.option("--out", type=click.Path(file_okay=False), required=True, help="Folder of the sweep; an old one goes on.")
-@click.option("--seeds", type=EPOCHS, default="0:9:1", show_default=True, metavar="NUMBERS", help="Or 1,3,5.")
+@click.option(
+    "--seeds",
+    type=EPOCHS,
+    default="0:9:1",
+    show_default=True,
+    metavar="NUMBERS",
+    help="Such as 1,3,5, or start:stop:step with both ends.",
+)
 @click.option("--lr", "rates", required=True, metavar="RATES", help="Such as 0.003,0.02.")
 @click.option(
     "--ranks", type=EPOCHS, default="1", show_default=True, metavar="NUMBERS", help="Above 1: --readout trained."
 )
 @click.option("--confidences", metavar="VALUES", help="c of the fixed readout. [default: 10]")
 @click.option("--delays", type=EPOCHS, default="20", show_default=True, metavar="NUMBERS", help="Steps with target 0.")
-@click.option("--epochs", type=Whole(1), required=True)
+@click.option("--epochs", type=Whole(1), required=True, help="Updates of each network.")
 @click.option(
     "--readout",
     type=click.Choice(["fixed", "trained"]),
@@ -191,7 +198,7 @@ def _rank(text: str | None) -> int | str | None:
     metavar="EPOCHS",
     help="Epochs whose losses are kept. [default: the first and the last]",
 )
-@click.option("--save-every", type=Whole(1), help="Write each run's checkpoints, one in K epochs, to OUT/runs.")
+@click.option("--save-every", type=Whole(1), help="Write each run's checkpoints, one in N epochs, to OUT/runs.")
 @click.option("--units", type=Whole(1), default=100, show_default=True)
 @click.option("--analyze", "prove", is_flag=True, help="Prove fixed points and ghosts at every epoch while training.")
 @click.option(
@@ -243,7 +250,7 @@ def _numbers(text: str, option: str) -> list[float]:
         raise click.BadParameter(f"expected numbers separated by commas, got {text!r}", param_hint=option) from error
 
 
-@click.command()
+@click.command(short_help="Run, draw and check figures of the paper.")
 @click.argument("figures", nargs=-1, required=True, metavar="FIGURE…")
 @click.option("--quick", is_flag=True, help="A smaller version; what it cannot decide is left open.")
 @click.option(
