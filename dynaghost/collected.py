@@ -182,7 +182,8 @@ def load_collection(folder: Folder) -> Collection:
         runs = loads(tuple[Row, ...], json.dumps(found["runs"]))
         return Collection(found["source"], found["settings"], runs)
     except OSError as error:
-        raise StoreError(f"{path}: expected a collection of results, got {error.strerror or error}") from error
+        how = "dynaghost analyze 'runs/*' --out OUT writes them"
+        raise StoreError(f"{path}: expected a collection of results, got {error.strerror or error}: {how}") from error
     except StoreError:
         raise
     except (KeyError, TypeError, ValueError) as error:

@@ -66,7 +66,7 @@ def find_runs(source: Source) -> dict[str, Path]:
         paths = [Path(one) for one in glob(os.fspath(source))]
         paths = [path for path in paths if path.is_dir() or path.suffix == ".npz"]
     if not paths:
-        raise DynaghostError(f"{source}: expected folders of checkpoints, got none")
+        raise DynaghostError(f"{source}: expected folders of checkpoints, got none: nothing there matches")
     paths.sort()
     above = Path(os.path.commonpath([path.absolute().parent for path in paths]))
     return {path.absolute().relative_to(above).as_posix().replace("/", "__"): path for path in paths}

@@ -553,3 +553,10 @@ def test_no_interruption_is_lost_in_the_finalizer_of_an_archive(tmp_path, monkey
     finally:
         sys.setprofile(None)
     assert lost == []
+
+
+def test_a_plain_pickle_is_refused_and_not_opened(tmp_path):
+    path = tmp_path / "state.pkl"
+    path.write_bytes(pickle.dumps({"W": [[1.0]]}))
+    with pytest.raises(CheckpointError, match="got a plain pickle: it is not opened"):
+        read_arrays(path)

@@ -326,6 +326,14 @@ def test_every_picture_is_drawn_on_the_axes_of_the_caller_or_on_its_own():
             drawn.draw_without_rendering()
 
 
+@pytest.mark.parametrize("name", ["branches", "loss", "gradient_norm", "passage_times", "complex_plane", "overview"])
+def test_what_is_no_analysis_is_refused(name):
+    with pytest.raises(DynaghostError, match=r"findings: expected an analysis .* got SlowPoints"):
+        getattr(plot, name)(dg.find_slow_points(dg.SaddleNode(0.1)))
+    with pytest.raises(DynaghostError, match=r"points: expected what dg\.find_slow_points gives, got tuple"):
+        plot.eigenvalues((1, 2))
+
+
 def test_a_picture_is_drawn_in_a_part_of_a_figure():
     plane = dg.LeakyRNN([[2.0, 0.0], [0.0, 0.5]], [0.0, 0.0])
     part = Figure().subfigures(1, 2)[0]

@@ -5,6 +5,7 @@ The content decides which reader serves, never the name. What a file may become 
 
 import json
 import math
+import re
 import struct
 import warnings
 from collections.abc import Mapping
@@ -189,6 +190,12 @@ def _unknown(path: Path) -> CheckpointError:
     expected = f"{path}: expected a torch file, .npz, .npy, .safetensors or Keras' HDF5"
     if path.stat().st_size == 0:
         return CheckpointError(f"{expected}, got an empty file")
+    with open(path, "rb") as stream:
+        if re.match(rb"\x80[\x02-\x05]", stream.read(2)):
+            return CheckpointError(
+                f"{expected}, got a plain pickle: it is not opened, since that could run code from it (save a state "
+                "dict with torch.save, or arrays with numpy.savez)"
+            )
     return CheckpointError(
         f"{expected}, got a file that begins with none of their signatures (cut short, or another format)"
     )

@@ -218,7 +218,10 @@ def read_run_json(folder: Path) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise CheckpointError(f"{path}: expected a JSON object, got {type(description).__name__}")
     if type(description.get("schema")) is not int or description["schema"] not in SCHEMAS:
-        raise CheckpointError(f"{path}: expected schema {SCHEMAS[-1]}, got {description.get('schema')!r}")
+        raise CheckpointError(
+            f'{path}: expected "schema": {SCHEMAS[-1]} (leak, x0 and the like can also be given as options, without a '
+            f"run.json), got {description.get('schema')!r}"
+        )
     system, trial = _section(description, "system", path), _section(description, "trial", path)
     described = {
         "axis": description.get("axis"),

@@ -26,11 +26,12 @@ def analyze_many(
     """Analyze the runs of a pattern or a folder of folders, and print what is found about them."""
     from dynaghost.collection import analyze_collection, find_runs
 
+    runs = find_runs(source)
     if out is None:
-        raise click.UsageError("expected --out FOLDER for the results of many runs, got none")
+        raise click.UsageError(f"expected --out FOLDER for the results of {len(runs)} runs, got none")
     chosen = _part(part)
     told = {name: str(value) for name, value in {**options, "drops": rule}.items() if value not in (None, False)}
-    total = len(find_runs(source)) if chosen is None else len(list(find_runs(source))[chosen[0] - 1 :: chosen[1]])
+    total = len(runs) if chosen is None else len(list(runs)[chosen[0] - 1 :: chosen[1]])
     with progress_bar(total, "run") as progress:
         found = analyze_collection(
             source,

@@ -263,7 +263,7 @@ def _numbers(text: str, option: str) -> list[float]:
 @click.option("--every-epoch", is_flag=True, help="With 3a: prove fixed points and ghosts at each of its epochs.")
 @compiling_told()
 def reproduce(figures: tuple[str, ...], quick: bool, jobs: int, seed: int | None, out: str, every_epoch: bool) -> int:
-    """Run, draw and check figures of the paper: 1, 2a, 2bc, 2d, 3a, 3b, 4, s1, s2 or all.
+    """Run, draw and check figures of the paper: 1, 2a, 2bc, 2d, 3a, 3b, 4, s1, s2, curvature, delays or all.
 
     Exit status 0 if every claim that could be decided holds or fails in the recorded way, 3 if one fails otherwise.
     """

@@ -53,7 +53,10 @@ def find_slow_points(
     ([True, False, True], True)
     """
     if not isinstance(system, System):
-        raise DynaghostError(f"system: expected a System, got {type(system).__name__}")
+        raise DynaghostError(
+            f"system: expected a System, got {type(system).__name__}: as_system makes one of a module, weights, a file "
+            "or a function"
+        )
     _check_budget(budget)
     reduced = system.latent() if isinstance(system, LowRankRNN) else system
     if isinstance(reduced, ScalarSystem):

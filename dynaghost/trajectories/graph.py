@@ -130,7 +130,9 @@ def read_graph(path: str | PathLike[str]) -> Graph:
         graph = read(file)
         _check(graph)
     except OSError as error:
-        raise DynaghostError(f"{file}: expected a readable graph, got {error.strerror or error}") from error
+        raise DynaghostError(
+            f"{file}: expected a readable graph, as dynaghost analyze writes it, got {error.strerror or error}"
+        ) from error
     except (AttributeError, ValueError, TypeError, KeyError, SyntaxError, nx.NetworkXError) as error:
         raise DynaghostError(f"{file}: expected an event graph of dynaghost, got something else ({error})") from error
     return graph

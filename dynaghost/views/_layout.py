@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynaghost.errors import DynaghostError
+from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
@@ -30,6 +31,20 @@ STRUCTURAL = (
     EventKind.GHOST_EMERGENCE,
     EventKind.GHOST_DISSOLUTION,
 )
+
+
+def analysis(findings: Findings) -> None:
+    """Refuse what is no analysis of a run.
+
+    Raises
+    ------
+    DynaghostError
+        If `findings` is something else.
+    """
+    if not isinstance(findings, Findings):
+        raise DynaghostError(
+            f"findings: expected an analysis of a run, as dg.analyze gives it, got {type(findings).__name__}"
+        )
 
 
 def name(kind: EventKind) -> str:
@@ -208,6 +223,18 @@ def within(steps: Sequence[float] | Array, first: float, last: float) -> slice:
     """
     low, high = np.searchsorted(steps, first, "right") - 1, np.searchsorted(steps, last) + 1
     return slice(max(int(low), 0), int(high))
+
+
+def slow_points(points: SlowPoints) -> None:
+    """Refuse what is no list of slow points.
+
+    Raises
+    ------
+    DynaghostError
+        If `points` is something else.
+    """
+    if not isinstance(points, SlowPoints):
+        raise DynaghostError(f"points: expected what dg.find_slow_points gives, got {type(points).__name__}")
 
 
 def window(findings: Findings, focus: tuple[float, float] | None) -> tuple[float, float]:

@@ -47,6 +47,7 @@ def flow(
     >>> flow(system, find_slow_points(system), window=(-1, 1)).get_ylabel()
     'f(x) (1/τ)'
     """
+    layout.slow_points(points)
     if system.dim != 1:
         raise DynaghostError(f"system: expected one dimension, got {system.dim}: plot.phase_portrait draws two")
     places = [float(point.x[0]) for point in points.points]
@@ -94,6 +95,7 @@ def latent_flow(findings: Findings, step: int | None = None, *, ax: Axes | None 
     >>> latent_flow(findings, 0).get_title(), latent_flow(findings).get_title()
     ('step 0', 'step 1')
     """
+    layout.analysis(findings)
     (e,) = indices(findings, [findings.steps[-1] if step is None else step])
     window = layout.flow_window(findings, [e])
     with rc_context(style.STYLE):

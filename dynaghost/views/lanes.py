@@ -30,6 +30,7 @@ def event_graph(findings: Findings, *, ax: Axes | None = None) -> Axes:
     >>> [label.get_text() for label in event_graph(findings).get_xticklabels()]
     ['first checkpoint, 0', 'saddle-node, 0.69', 'last checkpoint, 1']
     """
+    layout.analysis(findings)
     lanes = graph_layout.lay_out(findings)
     with rc_context(style.STYLE):
         own = ax is None

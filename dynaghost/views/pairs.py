@@ -37,6 +37,7 @@ def complex_plane(findings: Findings, *, ax: Axes | None = None) -> Axes:
     >>> complex_plane(findings).get_xlabel()
     'Re z (κ)'
     """
+    layout.analysis(findings)
     with rc_context(style.STYLE):
         own = ax is None
         ax = shared.own_axes(style.WIDTH, 3.9) if ax is None else ax
@@ -87,6 +88,7 @@ def distance_to_axis(findings: Findings, *, focus: tuple[float, float] | None = 
     >>> distance_to_axis(findings).get_ylabel()
     'distance to the axis |Im z| (κ)'
     """
+    layout.analysis(findings)
     if not findings.pairs:
         raise DynaghostError("findings: expected a complex pair at some checkpoint, got none")
     window = layout.window(findings, focus)

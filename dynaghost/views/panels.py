@@ -40,6 +40,7 @@ def flow_panels(findings: Findings, steps: Sequence[int] | None = None) -> Figur
     >>> [ax.get_title() for ax in flow_panels(findings).axes]
     ['step 0', 'step 1']
     """
+    layout.analysis(findings)
     chosen = indices(findings, layout.informative(findings) if steps is None else steps)
     window = layout.flow_window(findings, chosen)
     columns = min(len(chosen), 3)
@@ -82,6 +83,7 @@ def overview(findings: Findings, *, focus: tuple[float, float] | None = None) ->
     >>> [ax.get_ylabel() for ax in overview(findings).axes]
     ['κ']
     """
+    layout.analysis(findings)
     window = layout.window(findings, focus)
     metrics = layout.metrics(findings)
     heights = [2.6, *[1.25] * len(metrics)]

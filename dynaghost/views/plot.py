@@ -69,6 +69,7 @@ def figures(findings: Findings, out: str | PathLike[str], *, formats: Sequence[s
     ...     [path.name for path in figures(findings, out, formats=["png"])]
     ['flow.png', 'branches.png', 'complex_plane.png', 'event_graph.png']
     """
+    layout.analysis(findings)
     unknown = [suffix for suffix in formats if suffix not in style.METADATA]
     if unknown:
         raise DynaghostError(f"formats: expected some of {', '.join(style.METADATA)}, got {', '.join(unknown)}")

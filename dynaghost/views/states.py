@@ -55,6 +55,7 @@ def slow_points(points: SlowPoints, *, visited: Array | None = None, ax: Axes | 
     >>> ax.get_xlabel()
     'PC 1 (100 % of the variance)'
     """
+    layout.slow_points(points)
     paths = None if visited is None else finite("visited", visited, ndim=3)
     centre, components, shares = principal(points, paths)
     with rc_context(style.STYLE):
@@ -122,6 +123,7 @@ def eigenvalues(points: SlowPoints, *, ax: Axes | None = None) -> Axes:
     >>> eigenvalues(find_slow_points(LeakyRNN([[0.0, 2.0], [-2.0, 0.0]], [0.0, 0.0]), starts=50)).get_xlabel()
     'Re multiplier (1/iteration)'
     """
+    layout.slow_points(points)
     if not points.fixed_points:
         raise DynaghostError("points: expected a fixed point, whose eigenvalues to draw, got none")
     is_map = points.fixed_points[0].time is Time.MAP
@@ -181,6 +183,7 @@ def phase_portrait(
     >>> phase_portrait(system, find_slow_points(system, starts=50)).get_ylabel()
     'x₂'
     """
+    layout.slow_points(points)
     if system.dim != 2:
         raise DynaghostError(f"system: expected two dimensions, got {system.dim}")
     paths = [finite("paths", path, ndim=2) for path in paths]

@@ -45,6 +45,7 @@ def branches(findings: Findings, *, focus: tuple[float, float] | None = None, ax
     >>> branches(findings).get_ylabel()
     'κ'
     """
+    layout.analysis(findings)
     window = layout.window(findings, focus)
     with rc_context(style.STYLE):
         own = ax is None
@@ -83,6 +84,7 @@ def loss(findings: Findings, *, focus: tuple[float, float] | None = None, ax: Ax
     >>> loss(analyze(load_run(weights))).get_ylabel()
     'loss'
     """
+    layout.analysis(findings)
     values = layout.metrics(findings).get("loss")
     if values is None:
         raise DynaghostError("findings: expected losses, in the checkpoints or in a table beside them, got none")
@@ -124,6 +126,7 @@ def gradient_norm(findings: Findings, *, focus: tuple[float, float] | None = Non
     >>> gradient_norm(analyze(load_run(weights))).get_ylabel()
     'gradient norm'
     """
+    layout.analysis(findings)
     values = layout.metrics(findings).get("gradient norm")
     if values is None:
         raise DynaghostError(
@@ -164,6 +167,7 @@ def passage_times(findings: Findings, *, focus: tuple[float, float] | None = Non
     >>> passage_times(findings).get_ylabel()
     'passage time (τ)'
     """
+    layout.analysis(findings)
     courses = layout.passages(findings)
     if not courses:
         raise DynaghostError("findings: expected a ghost at some checkpoint, got none")
