@@ -189,3 +189,11 @@ def test_a_place_in_a_latent_circuit_is_kappa():
     told = summary(analyze([{**plane, "b": np.array([b, 0.1, 0.0])} for b in (0.0, 0.8)]))
     assert "annihilated at κ = (" in told
     assert "x = (" not in told
+
+
+def test_two_pairs_of_one_branch_are_told_apart():
+    told = summary(analyze(load_run(DATA / "fig3a_ghost")))
+    lines = [line for line in told.splitlines() if "passage time of a pair at κ" in line]
+    assert len(lines) == len(set(lines)) == 2
+    assert all("one of those of branch 1" in line for line in lines)
+    assert told.count("passage time of the ghost's pair on branch 1") == 2

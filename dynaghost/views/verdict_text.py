@@ -111,9 +111,11 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
         what = f"e{event.id} {event.kind}" + (f", {matters}" if matters else "")
         yield f"{what}; {_moment(moments[event.id], axis)}"
     unit = "τ" if findings.description.time == Time.FLOW else "iterations"
-    for pair in evidence["pairs"]:
-        if pair["counts"]:
-            yield f"passage time of the ghost's pair on branch {pair['branch']}: {_change(pair['passage_time'])} {unit}"
+    counting = [pair for pair in evidence["pairs"] if pair["counts"]]
+    for pair in counting:
+        several = sum(pair["branch"] == other["branch"] for other in counting) > 1
+        which = _which(pair) if several else f"the ghost's pair on branch {pair['branch']}"
+        yield f"passage time of {which}: {_change(pair['passage_time'])} {unit}"
     yield from _escapes(evidence)
     yield from _too_coarse(verdict, verdicts, findings)
     if evidence["visited"] is None:
@@ -124,6 +126,12 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
     if evidence["left_out"]:
         ids = ", ".join(f"e{left['event']} (distance {left['distance']:.3g})" for left in evidence["left_out"])
         yield f"too far from the trial to count: {ids}"
+
+
+def _which(pair: dict[str, Any]) -> str:
+    """One of several pairs that slow the flow at the ghost of a branch, by where it was last seen."""
+    (re, im) = [z for z in pair["z"] if z is not None][-1]
+    return f"a pair at κ = {re:.3g} ± {im:.3g} i, one of those of branch {pair['branch']}"
 
 
 def _too_coarse(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) -> Iterator[str]:
