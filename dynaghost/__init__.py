@@ -20,8 +20,8 @@ _HOMES = {
     "load_analysis": "analysis",
     "analyze_collection": "collection",
     "merge": "collection",
-    "Collection": "collected",
-    "load_collection": "collected",
+    "Collection": "collection",
+    "load_collection": "collection",
     "load_run": "checkpoints.run",
     "Run": "checkpoints.run",
     "as_system": "checkpoints.recognize",
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     from dynaghost.checkpoints.recognize import as_system as as_system
     from dynaghost.checkpoints.run import Run as Run
     from dynaghost.checkpoints.run import load_run as load_run
-    from dynaghost.collected import Collection as Collection
-    from dynaghost.collected import load_collection as load_collection
+    from dynaghost.collection import Collection as Collection
     from dynaghost.collection import analyze_collection as analyze_collection
+    from dynaghost.collection import load_collection as load_collection
     from dynaghost.collection import merge as merge
     from dynaghost.errors import CheckpointError as CheckpointError
     from dynaghost.errors import DynaghostError as DynaghostError

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,13 @@ from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
-from dynaghost.packed import uncollected
+from dynaghost.packed import Many, uncollected
+from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
-from dynaghost.trajectories.findings import Batch, Description, Findings, Outcome
+from dynaghost.trajectories.findings import Batch, Description, End, Findings, Outcome
 from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
 
@@ -199,6 +201,7 @@ def describe(run: Run, found: Recognized, outcome: Outcome) -> Description:
         leak=found.system.leak,
         trial=_trial(run.settings),
         content=run.content_hash(),
+        search=run.search_hash(),
     )
 
 
@@ -221,6 +224,10 @@ class Line:
         trials = self._trials if _has_trials(self.run.settings) else None
         with uncollected():
             return on_line.conclude(self.run.steps, batches, self._trial, self.losses, trials=trials)
+
+    def lacks(self, batch: Batch) -> bool:
+        """Whether all of a batch is known but where the trial ends, as after a change of the trial."""
+        return self._trial is not None and not len(batch.ends)
 
     def _trials(self, course: "Course") -> "LineTrials":
         from dynaghost.trajectories.line_trials import LineTrials  # late: most runs need nothing of it
@@ -262,6 +269,10 @@ class Space:
             apply=self._apply,
             kept=self.links,
         )
+
+    def lacks(self, batch: Batch) -> bool:
+        """Never: no batch has what depends on trials."""
+        return False
 
     def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
         if self.n_jobs == 1:
@@ -349,12 +360,14 @@ def _batches(
             batches[i] = batch
             if progress is not None:
                 progress(len(batch.steps))
-    for i, batch in _computed(flow, run, {i: span for i, span in enumerate(spans) if i not in batches}, n_jobs):
+    missing = {i: span for i, span in enumerate(spans) if i not in batches}
+    lacking = {i: spans[i] for i, batch in batches.items() if flow.lacks(batch)}
+    for i, batch in chain(_ended(run, batches, lacking, n_jobs), _computed(flow, run, missing, n_jobs)):
         if keep is not None:
             keep(i, batch)
         # What is kept need not be held: the store gives it back when it is asked for.
         batches[i] = (done(i) if keep is not None and done is not None else None) or batch
-        if progress is not None:
+        if progress is not None and i in missing:
             progress(len(batch.steps))
     return [batches[i] for i in range(len(spans))]
 
@@ -364,6 +377,22 @@ def _computed(flow: Flow, run: Run, spans: dict[int, slice], n_jobs: int) -> Ite
     tasks = ((i, run.checkpoints[span.start : span.stop + 1]) for i, span in spans.items())
     calls = ((*task, run.settings, flow.compute) for task in tasks)
     return in_workers(compute_batch, calls, n_jobs if len(spans) > 1 else 1, ahead=_AHEAD)
+
+
+def _ended(run: Run, batches: dict[int, Batch], spans: dict[int, slice], n_jobs: int) -> Iterator[tuple[int, Batch]]:
+    tasks = ((i, run.checkpoints[span], run.settings, batches[i].points) for i, span in spans.items())
+    for i, ends in in_workers(end_batch, tasks, n_jobs if len(spans) > 1 else 1, ahead=_AHEAD):
+        yield i, replace(batches[i], ends=ends)
+
+
+def end_batch(
+    i: int, checkpoints: Sequence[Checkpoint], settings: Settings, points: Many[SlowPoints]
+) -> tuple[int, Many[End]]:
+    """One task: where the trial ends at the checkpoints of a batch whose slow points are known, with its number."""
+    trial = _trial(settings)
+    assert trial is not None
+    networks = [_recognized(checkpoint, settings).system for checkpoint in checkpoints]
+    return i, on_line.ends(networks, tuple(points), trial)
 
 
 def compute_batch(i: int, checkpoints: Sequence[Checkpoint], settings: Settings, compute: Compute) -> tuple[int, Batch]:

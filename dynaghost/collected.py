@@ -8,8 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynaghost.codec import dumps, loads
-from dynaghost.errors import DynaghostError, StoreError
+from dynaghost.codec import dumps
+from dynaghost.errors import DynaghostError
 from dynaghost.summary import software
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
-    """Many runs, analyzed.
+class Collected:
+    """What is told of many runs that were analyzed.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Collection:
     --------
     >>> drop = Explained(10.0, 20.0, "ghost", "proved")
     >>> rows = (Row("a", "runs/a", parameters={"seed": 1}, drops=(drop,)), Row("b", "runs/b", parameters={"seed": 2}))
-    >>> Collection("runs/*", {}, rows).by("seed")
+    >>> Collected("runs/*", {}, rows).by("seed")
     {1: {'runs': 1, 'ghost': 1}, 2: {'runs': 1}}
     """
 
@@ -154,8 +154,8 @@ def _order(value: Parameter) -> tuple[bool, Any]:
     return isinstance(value, str), value
 
 
-def save_collection(collection: Collection, folder: Folder) -> None:
-    """Write `collection.json`, whole or not at all."""
+def save_collection(collection: Collected, folder: Folder) -> None:
+    """Write `collection.json`, for other programs, whole or not at all."""
     path = Path(folder) / COLLECTION
     path.parent.mkdir(parents=True, exist_ok=True)
     head = {"schema": SCHEMA, "software": software(), "source": collection.source, "settings": collection.settings}
@@ -166,30 +166,10 @@ def save_collection(collection: Collection, folder: Folder) -> None:
     temporary.replace(path)
 
 
-def load_collection(folder: Folder) -> Collection:
-    """The collection that `analyze_collection` wrote.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds none, or one of another version.
-    """
-    path = Path(folder) / COLLECTION
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["schema"] != SCHEMA:
-            raise StoreError(f"{path}: expected schema {SCHEMA}, got {found['schema']!r}")
-        runs = loads(tuple[Row, ...], json.dumps(found["runs"]))
-        return Collection(found["source"], found["settings"], runs)
-    except OSError as error:
-        how = "dynaghost analyze 'runs/*' --out OUT writes them"
-        raise StoreError(f"{path}: expected a collection of results, got {error.strerror or error}: {how}") from error
-    except StoreError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"{path}: expected a collection of this version, got another file ({error!r})") from error
-
-
-def as_json(collection: Collection) -> dict[str, Any]:
+def as_json(collection: Collected) -> dict[str, Any]:
     """The collection as dicts and lists."""
-    return asdict(collection)
+    return {
+        "source": collection.source,
+        "settings": collection.settings,
+        "runs": [asdict(row) for row in collection.runs],
+    }

@@ -1,16 +1,13 @@
-"""Many runs at once: each into a folder of results of its own, and a table over all of them.
+"""Many runs at once: one database with the results of all, and a table over them.
 
-A run that cannot be read does not stop the others. Each folder of results is what `analyze` writes for one run, so that
-an interrupted collection goes on where it was, and parts that were analyzed on different machines are merged by putting
-their folders together.
+A run that cannot be read does not stop the others. An interrupted collection goes on where it was, and parts that were
+analyzed on different machines are merged into one.
 """
 
 import os
-import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from dataclasses import dataclass
 from glob import glob, has_magic
 from os import PathLike
 from pathlib import Path
@@ -19,15 +16,73 @@ from typing import Any
 from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import read_json
-from dynaghost.collected import COLLECTION, Collection, Explained, Row, load_collection, save_collection
-from dynaghost.database import explained
+from dynaghost.collected import COLLECTION, Collected, Explained, Row, save_collection
+from dynaghost.collection_store import CollectionStore, join_files, load_rows
 from dynaghost.errors import DynaghostError, StoreError
-from dynaghost.store import DATABASE, open_store
+from dynaghost.run_tables import WHOLE
+from dynaghost.store import finished_in_collection, open_store
 from dynaghost.trajectories.chance import Chance, chance
 from dynaghost.trajectories.drops import DropRule
 
 Source = str | PathLike[str] | Sequence[str | PathLike[str]]
 Folder = str | PathLike[str]
+
+# Settings that need no search again: with others of them a collection is analyzed anew from what was found.
+_OF_MATCHING = ("drop", "x0", "trial", "delay", "threshold", "period", "context", "metrics", "no_metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection(Collected):
+    """Many runs, analyzed: what is told of each (`Collected`), and their results, which are read when asked for.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the results.
+
+    Examples
+    --------
+    >>> import json
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as out:
+    ...     for name in ("a", "b"):
+    ...         path = Path(out, "runs", name)
+    ...         path.mkdir(parents=True)
+    ...         _ = (path / "epoch_0.json").write_text(json.dumps({"m": [1.5], "n": [1.0], "b": [0.3]}))
+    ...     collection = analyze_collection(f"{out}/runs/*", f"{out}/results")
+    ...     collection.names, len(collection["b"].points[0].ghosts)
+    (('a', 'b'), 1)
+    """
+
+    folder: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the runs that were analyzed."""
+        return tuple(row.name for row in self.runs if not row.error)
+
+    def __getitem__(self, name: str) -> Analysis:
+        """The results of a run.
+
+        Raises
+        ------
+        StoreError
+            If there are none.
+        """
+        row = next((row for row in self.runs if row.name == name), None)
+        if row is None or row.error:
+            why = "" if row is None else f", which was not analyzed ({row.error})"
+            some = ", ".join(self.names[:5]) + (", …" if len(self.names) > 5 else "")
+            raise StoreError(f"{self.folder}: expected the name of one of its runs ({some}), got {name!r}{why}")
+        return load_analysis(self.folder / name)
+
+    def results(self) -> Iterator[tuple[str, Analysis]]:
+        """Name and results of each run that was analyzed, read one after the other."""
+        return ((name, self[name]) for name in self.names)
+
+    def chance(self) -> Chance | None:
+        """How likely events lie so near the drops by chance, over all runs; None if no run was analyzed."""
+        return chance(found for _, found in self.results()) if self.names else None
 
 
 def is_collection(source: Source) -> bool:
@@ -83,17 +138,19 @@ def analyze_collection(
     part: tuple[int, int] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Collection:
-    """Analyze every run of a collection, each into its own folder of results inside `out`.
+    """Analyze every run of a collection into one database.
 
     Parameters
     ----------
     source : pattern, folder of folders, or list of folders
     out : path
-        Gets a folder a run, and `collection.json`. Runs whose results are there are not analyzed again.
+        Gets `collection.db` with the results of all runs, `collection.json`, and a folder a run with the files for
+        other programs. Runs whose results are there are not analyzed again; others that are there stay.
     load : callable
         From a folder to its run.
     settings : mapping of str to str, optional
-        What `load` is told besides what files say: results of other settings in `out` are refused.
+        What `load` is told besides what files say: results of other settings in `out` are refused, unless they are of
+        trials and drops, which need no new search.
     drops : DropRule, optional
         As in `analyze`.
     n_jobs : int
@@ -106,30 +163,24 @@ def analyze_collection(
     Returns
     -------
     Collection
-        Of all runs that were asked for. Those that could not be read have an error.
+        Of all runs in `out`. Those that could not be read have an error.
 
     Raises
     ------
     DynaghostError
         If there are no runs, or the part is none.
     StoreError
-        If `out` holds a collection of other settings.
+        If `out` holds a collection of other settings, or the results of one run, or is written to by another process.
     """
-    found, target, told = find_runs(source), Path(out), dict(settings or {})
+    found, told = find_runs(source), dict(settings or {})
     if part is not None:
         found = _part(found, *part)
-    _check_settings(target, told)
-    rows = []
-    for row in _applied(found, target, load, drops, n_jobs):
-        rows.append(row)
-        if progress is not None:
-            progress(1)
-    if part is not None and (target / COLLECTION).is_file():
-        names = {row.name for row in rows}
-        rows += [row for row in load_collection(target).runs if row.name not in names]
-    collection = Collection(str(source), told, tuple(sorted(rows, key=lambda row: row.name)))
-    save_collection(collection, target)
-    return collection
+    with CollectionStore.open(out, lambda store: _begin(store, str(source), told, set(found))) as store:
+        for row in _applied(found, Path(out), load, drops, n_jobs):
+            (store.note if row.error else store.take)(row)
+            if progress is not None:
+                progress(1)
+    return _written(Path(out))
 
 
 def merge(parts: Sequence[Folder], out: Folder) -> Collection:
@@ -152,44 +203,57 @@ def merge(parts: Sequence[Folder], out: Folder) -> Collection:
         If parts have other settings, or a run of one name has other weights or settings in another part.
     """
     target = Path(out)
-    collections = {Path(part): load_collection(part) for part in parts}
-    if (target / COLLECTION).is_file():
-        collections = {target: load_collection(target), **collections}
-    first = next(iter(collections.values()))
-    rows: dict[str, Row] = {}
-    for folder, collection in collections.items():
+    loaded = {Path(one): load_collection(one) for one in parts if Path(one).resolve() != target.resolve()}
+    if not loaded:
+        return load_collection(target)
+    first = next(iter(loaded.values()))
+    for folder, collection in loaded.items():
         _check_same(first.settings, collection.settings, folder)
-        for row in collection.runs:
-            if row.name not in rows or rows[row.name].error:
-                rows[row.name] = row
-            _join(folder / row.name, target / row.name)
-    merged = Collection(first.source, first.settings, tuple(rows[name] for name in sorted(rows)))
-    save_collection(merged, target)
-    return merged
+    with CollectionStore.open(target, lambda store: _begin(store, first.source, first.settings, set())) as store:
+        for folder, collection in loaded.items():
+            for row in collection.runs:
+                join_files(folder / row.name, target / row.name)
+                store.join(row, folder / WHOLE)
+    return _written(target)
 
 
-def results(collection: Collection, out: Folder) -> Iterator[tuple[str, Analysis]]:
-    """Name and results of each run that was analyzed, read one after the other.
-
-    Raises
-    ------
-    StoreError
-        If a folder of results is not there.
-    """
-    return ((row.name, load_analysis(Path(out) / row.name)) for row in collection.runs if not row.error)
-
-
-def chance_over(collection: Collection, out: Folder) -> Chance | None:
-    """How likely events lie so near the drops by chance, over all runs; None if no run was analyzed.
+def load_collection(folder: Folder) -> Collection:
+    """The collection that `analyze_collection` wrote.
 
     Raises
     ------
     StoreError
-        If a folder of results is not there.
+        If the folder holds none, or one of another version.
     """
-    if len(collection.failed) == len(collection.runs):
-        return None
-    return chance(found for _, found in results(collection, out))
+    path = Path(folder) / WHOLE
+    if path.is_file():
+        told = load_rows(Path(folder))
+        return Collection(told.source, told.settings, told.runs, Path(folder))
+    if (Path(folder) / COLLECTION).is_file():
+        raise StoreError(
+            f"{path}: expected the database of a collection, got {COLLECTION} alone, of an earlier version of "
+            "dynaghost: analyze the runs again into another folder (--out)"
+        )
+    how = "dynaghost analyze 'runs/*' --out OUT writes it"
+    raise StoreError(f"{path}: expected a collection of results, got no such file: {how}")
+
+
+def holds_collection(folder: Folder) -> bool:
+    """Whether a folder is that of a collection's results, of whatever version.
+
+    Examples
+    --------
+    >>> holds_collection("nowhere")
+    False
+    """
+    return any((Path(folder) / name).is_file() for name in (WHOLE, COLLECTION))
+
+
+def _written(folder: Path) -> Collection:
+    """The collection of a folder, with what is for other programs written."""
+    collection = load_collection(folder)
+    save_collection(collection, folder)
+    return collection
 
 
 def _part(found: dict[str, Path], i: int, n: int) -> dict[str, Path]:
@@ -198,16 +262,27 @@ def _part(found: dict[str, Path], i: int, n: int) -> dict[str, Path]:
     return {name: found[name] for name in list(found)[i - 1 :: n]}
 
 
-def _check_settings(target: Path, settings: Mapping[str, str]) -> None:
-    if (target / COLLECTION).is_file():
-        _check_same(settings, load_collection(target).settings, target)
+def _begin(store: CollectionStore, source: str, settings: dict[str, str], names: set[str]) -> None:
+    """Check that results of these settings can be written, of the runs of these names."""
+    held = store.settings()
+    if held is not None:
+        differing = _differing(settings, held[1])
+        others = [row.name for row in store.rows() if row.name not in names]
+        if others or not all(name.startswith(_OF_MATCHING) for name in differing):
+            _check_same(settings, held[1], store.path.parent)
+        if differing:
+            store.forget("not analyzed yet with the settings of the last call")
+    store.tell(source, settings)
+
+
+def _differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    return [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
 
 
 def _check_same(ours: Mapping[str, str], theirs: Mapping[str, str], folder: Path) -> None:
-    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    if names:
+    if names := _differing(ours, theirs):
         told = "; ".join(f"{name} {theirs.get(name)} there, {ours.get(name)} here" for name in names)
-        raise StoreError(f"{folder / COLLECTION}: expected results of these settings, got those of others ({told})")
+        raise StoreError(f"{folder / WHOLE}: expected results of these settings, got those of others ({told})")
 
 
 def _applied(
@@ -226,11 +301,7 @@ def analyze_one(name: str, source: str, out: Path, load: Callable[[str], Run], d
     """One run of a collection, into its folder of results: what is there is not computed again."""
     try:
         run = load(source)
-        with open_store(out, run) as kept:
-            before, written = kept.finished(run, Analysis, drops=drops), kept.files_are_written()
-            result = before or analyze(run, drops=drops, done=kept.batch, keep=kept.keep, links=kept)
-        if before is None or not written:
-            result.save(out)
+        result = finished_in_collection(out, run, Analysis, drops=drops) or _analyzed(run, out, drops)
     except DynaghostError as error:
         return Row(name, source, str(error))
     return Row(
@@ -242,6 +313,15 @@ def analyze_one(name: str, source: str, out: Path, load: Callable[[str], Run], d
         events=dict(Counter(event.kind.value for event in result.events)),
         drops=tuple(Explained(v.before, v.after, v.verdict.value, v.grade.value) for v in result.verdicts),
     )
+
+
+def _analyzed(run: Run, out: Path, drops: DropRule | None) -> Analysis:
+    with open_store(out, run) as kept:
+        before, written = kept.finished(run, Analysis, drops=drops), kept.files_are_written()
+        result = before or analyze(run, drops=drops, done=kept.batch, keep=kept.keep, links=kept)
+    if before is None or not written:
+        result.save(out)
+    return result
 
 
 def _parameters(source: Path) -> dict[str, Any]:
@@ -259,27 +339,3 @@ def _parameters(source: Path) -> dict[str, Any]:
 def _section(described: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     section = described.get(name)
     return section if isinstance(section, Mapping) else {}
-
-
-def _join(source: Path, target: Path) -> None:
-    """Copy a folder of results, if it is not there; one of other results of the same name is an error."""
-    if not (source / DATABASE).is_file() or source == target:
-        return
-    if (target / DATABASE).is_file() and _key(source) != _key(target):
-        raise StoreError(
-            f"{source / DATABASE}: expected results as in {target}, got those of other weights or settings"
-        )
-    if not (target / DATABASE).is_file():
-        # Under another name first: a merge that is killed leaves no half of a folder.
-        partial = target.with_name(f".{target.name}.new")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.replace(target)
-
-
-def _key(folder: Path) -> str:
-    path = folder / DATABASE
-    with explained(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as database:
-        (key,) = database.execute("SELECT key FROM store").fetchone()
-        return str(key)

@@ -17,6 +17,8 @@ ELSEWHERE = "choose another folder (--out), or delete this one's results"
 class Database:
     """An open database, a context manager. While it is open no other process reads or writes it."""
 
+    pragmas = PRAGMAS
+
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self._connection = path, connection
 
@@ -43,7 +45,7 @@ class Database:
             connection = sqlite3.connect(path, timeout=0, isolation_level=None)
             database = cls(path, connection)
             try:
-                for pragma in PRAGMAS:
+                for pragma in cls.pragmas:
                     connection.execute(f"PRAGMA {pragma}")
                 with database._transaction():
                     new = holds_nothing(connection)

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dynaghost.collected import COLLECTION, Collection, as_json
+from dynaghost.collected import COLLECTION, Collected, as_json
 from dynaghost.errors import DynaghostError
 from dynaghost.summary import document, plain
 from dynaghost.trajectories.findings import Findings
@@ -88,7 +88,7 @@ def export(findings: Findings, folder: str | PathLike[str], file_format: str) ->
     return [write(target / f"{name}.{file_format}", rows) for name, rows in tables(findings)]
 
 
-def export_collection(collection: Collection, folder: str | PathLike[str], file_format: str) -> list[Path]:
+def export_collection(collection: Collected, folder: str | PathLike[str], file_format: str) -> list[Path]:
     """Write a collection in a format, one row a run and one a drop; a graph has each run's own results alone.
 
     Raises

@@ -22,11 +22,23 @@ from dynaghost import tables
 from dynaghost.checkpoints.run import Run
 from dynaghost.codec import loads
 from dynaghost.columns import pack, unpack
-from dynaghost.database import ELSEWHERE, Database, explained
+from dynaghost.database import ELSEWHERE, Database, explained, made
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.packed import Block, Packed, packed
+from dynaghost.run_tables import (
+    CREATE,
+    DATABASE,
+    FORMAT,
+    PATIENCE,
+    WHOLE,
+    check_format,
+    connected,
+    copy_out,
+    is_finished,
+    member_of,
+)
 from dynaghost.slowpoints.records import SlowPoints
-from dynaghost.summary import FILES, plain, software, write_summary
+from dynaghost.summary import FILES, software, write_summary
 from dynaghost.systems.base import Array, System
 from dynaghost.told import Told, parts, tell
 from dynaghost.trajectories.drops import DropRule
@@ -34,42 +46,36 @@ from dynaghost.trajectories.findings import Batch, End, Findings
 from dynaghost.trajectories.homotopy import Link
 from dynaghost.trajectories.on_line import LONG, batch_of
 from dynaghost.trajectories.stacks import Circuit, Stack
-from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
 
 if TYPE_CHECKING:
     from dynaghost.trajectories.story import Story
 
-DATABASE = "analysis.db"
-FORMAT = 2
-"""Version of the database's tables."""
-
-# "dght", by which SQLite and `file` tell the database from those of other programs.
-_APPLICATION = 0x64676874
-_CREATE = (
-    f"PRAGMA application_id={_APPLICATION}",
-    f"PRAGMA user_version={FORMAT}",
-    "CREATE TABLE store (key TEXT, description TEXT)",
-    "CREATE TABLE batch (number INTEGER PRIMARY KEY, steps, first, last, size, points, links, odd, ends)",
-    "CREATE TABLE circuits (number INTEGER PRIMARY KEY, size, units, rank, leak, time, form, m, n, b)",
-    "CREATE TABLE file (name TEXT PRIMARY KEY, size)",
-)
-
 # Told parts for each worker that may wait to be stored.
 _AHEAD = 16
 
-# The kinds of records of a batch's parts.
+# The kinds of records of a batch's parts, and the ends of trials that are not known.
 _KINDS: dict[str, Any] = {"points": SlowPoints, "links": Link, "odd": bool, "ends": End}
+_NO_ENDS = pack(End, ())
 
 F = TypeVar("F", bound=Findings)
 Folder = str | PathLike[str]
 
 
 class Reader:
-    """The circuits of a database of results, read when they are asked for, whether it is open or closed meanwhile."""
+    """The circuits of a database of results, read when they are asked for, whether it is open or closed meanwhile.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection | None = None) -> None:
-        self.path, self.connection = path, connection
+    Parameters
+    ----------
+    path : Path
+    connection : Connection, optional
+        While it is open.
+    run : int, optional
+        The number of the run in the database of a collection.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection | None = None, run: int | None = None) -> None:
+        self.path, self.connection, self.run = path, connection, run
 
     def circuits(self, number: int | None = None) -> list["StoredCircuits"]:
         """Those of every block, in order, or of one."""
@@ -99,7 +105,7 @@ class Reader:
         with explained(self.path):
             if self.connection is not None:
                 return self.connection.execute(query).fetchall()
-            with closing(_reading(self.path)) as connection:
+            with closing(connected(self.path, self.run)) as connection:
                 return connection.execute(query).fetchall()
 
 
@@ -135,7 +141,9 @@ class Store(Database):
     """
 
     @classmethod
-    def open(cls, folder: Folder, key: str, *, description: Mapping[str, Any] | None = None) -> Self:
+    def open(
+        cls, folder: Folder, key: str, *, description: Mapping[str, Any] | None = None, trial: str | None = None
+    ) -> Self:
         """Open the database of a folder, both made if need be.
 
         Parameters
@@ -145,6 +153,8 @@ class Store(Database):
             Equal for analyses whose results are equal (`key_of`).
         description : mapping, optional
             What is analyzed, ready for JSON: with it the error can say what differs from what the folder holds.
+        trial : str, optional
+            Equal for trials that end alike: of another trial only the ends in the batches are forgotten.
 
         Raises
         ------
@@ -152,12 +162,14 @@ class Store(Database):
             If the folder holds results of another key, is in use by another process, or holds a file of that name that
             is no database of results.
         """
+        if (Path(folder) / WHOLE).is_file():
+            raise StoreError(f"{folder}: expected a folder for the results of one run, got those of many: {ELSEWHERE}")
         about = dict(description or {})
-        return cls.opened(Path(folder) / DATABASE, _CREATE, lambda store, new: store._begin(new, key, about))
+        return cls.opened(Path(folder) / DATABASE, CREATE, lambda store, new: store._begin(new, key, about, trial))
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, run: int | None = None) -> None:
         super().__init__(path, connection)
-        self.reader = Reader(path, connection)
+        self.reader = Reader(path, connection, run)
 
     def batch(self, i: int) -> Batch | None:
         """Batch `i` if it was kept, else None: the `done=` of `analyze`.
@@ -181,8 +193,8 @@ class Store(Database):
     ) -> F | None:
         """What was found about this very run before, if nothing would come out otherwise today, else None.
 
-        Steps, weights and settings are those of the store's key. Here the rest is compared that results depend on: the
-        losses and what counts as a drop of them, which files there are, and the versions of the libraries.
+        Steps, weights and the search are those of the store's key. Here the rest is compared that results depend on:
+        trials, losses and what counts as a drop of them, which files there are, and the versions of the libraries.
 
         Parameters
         ----------
@@ -198,7 +210,7 @@ class Store(Database):
             If the database is damaged.
         """
         with explained(self.path), _understood(self.path):
-            if not _holds(self._connection, "run"):
+            if not is_finished(self._connection):
                 return None
             (versions,) = self._connection.execute("SELECT software FROM run").fetchone()
             if loads(dict, versions) != software():
@@ -284,11 +296,11 @@ class Store(Database):
             sizes = [(name, (folder / name).stat().st_size) for name in FILES]
             self._connection.executemany("INSERT OR REPLACE INTO file VALUES (?, ?)", sizes)
 
-    def files_are_written(self) -> bool:
-        """Whether the folder's other files are of the results in the database, and all there."""
+    def files_are_written(self, folder: Path | None = None) -> bool:
+        """Whether the other files of the folder of results are of those in the database, and all there."""
         with explained(self.path):
             sizes = dict(self._connection.execute("SELECT name, size FROM file"))
-        paths = [self.path.with_name(name) for name in FILES]
+        paths = [(folder or self.path.parent) / name for name in FILES]
         return all(path.is_file() and path.stat().st_size == sizes.get(path.name) for path in paths)
 
     def close(self) -> None:
@@ -321,20 +333,21 @@ class Store(Database):
         places = ", ".join("?" * (tables.TABLES[table].count(",") + 1))
         self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
 
-    def _begin(self, new: bool, key: str, description: dict[str, Any]) -> None:
+    def _begin(self, new: bool, key: str, description: dict[str, Any], trial: str | None) -> None:
         if new:
-            self._connection.execute("INSERT INTO store VALUES (?, ?)", (key, json.dumps(description)))
-        else:
-            _check_format(self._connection, self.path)
-            self._check_key(key, description)
-        # Results that were begun before links were kept have none.
-        self._connection.execute("CREATE TABLE IF NOT EXISTS story (key TEXT PRIMARY KEY, record)")
+            self._connection.execute("INSERT INTO store VALUES (?, ?, ?)", (key, json.dumps(description), trial))
+            return
+        check_format(self._connection, self.path)
+        self._check_key(key, description)
+        if trial is not None and self._connection.execute("SELECT trial FROM store").fetchone() != (trial,):
+            self._connection.execute("UPDATE batch SET ends = ?", (_NO_ENDS,))
+            self._connection.execute("UPDATE store SET trial = ?", (trial,))
 
     def _check_key(self, key: str, description: dict[str, Any]) -> None:
         held, text = self._connection.execute("SELECT key, description FROM store").fetchone()
         if held == key:
             return
-        if not _holds(self._connection, "run") and not self._connection.execute("SELECT 1 FROM batch").fetchone():
+        if not is_finished(self._connection) and not self._connection.execute("SELECT 1 FROM batch").fetchone():
             # An analysis that stopped before its first batch binds nobody.
             self._connection.execute("UPDATE store SET key = ?, description = ?", (key, json.dumps(description)))
             return
@@ -350,23 +363,72 @@ def open_store(folder: Folder, run: Run) -> Store:
     Parameters
     ----------
     folder : path
-        Of the results.
+        Of the results. Those that the database of a collection around it holds are taken up from there.
     run : Run
         Its files are read once, for `Run.content_hash`.
 
     Raises
     ------
     StoreError
-        As `Store.open` does.
+        As `Store.open` does; also if the folder is that of a collection.
     """
-    content, steps = run.content_hash(), [checkpoint.step for checkpoint in run]
-    given = run.settings
-    trial = None if given.x0 is None else Trial(given.x0, given.trial_steps, given.delay, given.threshold)
-    return Store.open(folder, key_of(content), description=_described(run.source, run.axis, steps, content, trial))
+    content, steps = run.search_hash(), [checkpoint.step for checkpoint in run]
+    told = _described(run.source, run.axis, steps, content)
+    _lend(Path(folder))
+    return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends())
+
+
+def finished_in_collection(
+    folder: Path,
+    run: Run,
+    kind: type[F] = Findings,  # type: ignore[assignment]
+    *,
+    drops: DropRule | None = None,
+) -> F | None:
+    """`Store.finished` of a run's folder of results whose database is that of the collection around it, else None.
+
+    None also where a file of the folder is missing: whoever finds it so has to open the store.
+
+    Raises
+    ------
+    StoreError
+        If the database is damaged, or holds results of other weights or of another search.
+    """
+    path = folder.parent / WHOLE
+    with explained(path):
+        number = None if (folder / DATABASE).is_file() else member_of(path, folder.name)
+    if number is None:
+        return None
+    with explained(path), closing(Store(path, connected(path, number), number)) as store:
+        content = run.search_hash()
+        told = _described(run.source, run.axis, [checkpoint.step for checkpoint in run], content)
+        store._check_key(key_of(content), told)
+        found = store.finished(run, kind, drops=drops)
+        return found if store.files_are_written(folder) else None
+
+
+def _lend(folder: Path) -> None:
+    """A database of its own for a run that the collection around the folder holds."""
+    own, whole = folder / DATABASE, folder.parent / WHOLE
+    with explained(whole):
+        number = None if own.is_file() else member_of(whole, folder.name)
+        if number is None:
+            return
+        # Under another name first: what is there in the end is whole.
+        partial = made(folder) / f".{own.name}.new"
+        partial.unlink(missing_ok=True)
+        with closing(sqlite3.connect(partial, timeout=PATIENCE, isolation_level=None)) as connection:
+            # A journal on disk, left by a process that was killed, would be of another file than the next one.
+            connection.execute("PRAGMA journal_mode=MEMORY")
+            connection.execute("ATTACH ? AS other", (str(whole),))
+            connection.execute("BEGIN IMMEDIATE")
+            copy_out(connection, number)
+            connection.execute("COMMIT")
+        partial.replace(own)
 
 
 def key_of(content: str) -> str:
-    """The key of a run's results, from its `content_hash`: another one for another version of the package too.
+    """The key of a run's results, from its `search_hash`: another one for another version of the package too.
 
     Examples
     --------
@@ -393,8 +455,8 @@ def save(findings: Findings, folder: Folder, *, n_jobs: int = 1) -> None:
         If the folder holds the results of another run or of other settings, is in use, or cannot be written.
     """
     about = findings.description
-    told = _described(about.source, about.axis, findings.steps, about.content, about.trial)
-    with Store.open(folder, key_of(about.content), description=told) as store:
+    told = _described(about.source, about.axis, findings.steps, about.search)
+    with Store.open(folder, key_of(about.search), description=told) as store:
         lines = list[tuple[bytes, bytes]]()
         store.finish(findings, _noted(_told(findings, n_jobs), lines))
         try:
@@ -431,47 +493,46 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
     StoreError
         If the folder holds no finished analysis, one of another format, or a damaged one, or is in use.
     """
-    path = Path(folder) / DATABASE
-    if not path.is_file():
-        raise StoreError(
-            f"{path}: expected the results of an analysis, got no such file: dynaghost analyze writes them"
-        )
-    with explained(path), closing(_reading(path)) as connection, _understood(path):
-        _check_format(connection, path)
+    path, number = _place(Path(folder))
+    with explained(path), closing(connected(path, number)) as connection, _understood(path):
+        # All of a collection is not looked through for each of its runs.
+        check_format(connection, path, deep=number is None)
         _check_finished(connection, path)
-        reader = Reader(path, connection)
+        reader = Reader(path, connection, number)
         found = kind(**tables.fields(connection.execute), circuits=reader.all_circuits())
         reader.connection = None
         return found
 
 
-def _reading(path: Path) -> sqlite3.Connection:
-    # Not read-only: a journal that a killed process left has to be rolled back first.
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", timeout=0, uri=True)
+def holds_results(folder: Folder) -> bool:
+    """Whether `load` would find the results of a run there, finished or not.
+
+    Examples
+    --------
+    >>> holds_results("nowhere")
+    False
+    """
+    own, whole = Path(folder) / DATABASE, Path(folder).parent / WHOLE
+    with explained(whole):
+        return own.is_file() or member_of(whole, Path(folder).name) is not None
 
 
-def _check_format(connection: sqlite3.Connection, path: Path) -> None:
-    (application,), (version,) = (
-        connection.execute(f"PRAGMA {p}").fetchone() for p in ("application_id", "user_version")
-    )
-    if application != _APPLICATION:
-        raise StoreError(f"{path}: expected results of dynaghost, got a database of something else: {ELSEWHERE}")
-    if version != FORMAT:
-        raise StoreError(
-            f"{path}: expected results of format {FORMAT}, got format {version}, of another version of dynaghost: "
-            "analyze the run again into another folder (--out)"
-        )
-    (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if state != "ok":
-        raise sqlite3.DatabaseError(state)
-
-
-def _holds(connection: sqlite3.Connection, table: str) -> bool:
-    return connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone() == (1,)
+def _place(folder: Path) -> tuple[Path, int | None]:
+    """The database with the results of a folder, and the number of the run in it if it is a collection's."""
+    own, whole = folder / DATABASE, folder.resolve().parent / WHOLE
+    if own.is_file():
+        return own, None
+    if (folder / WHOLE).is_file():
+        raise StoreError(f"{folder}: expected the results of one run, got a collection: load_collection reads it")
+    with explained(whole):
+        number = member_of(whole, folder.resolve().name)
+    if number is None:
+        raise StoreError(f"{own}: expected the results of an analysis, got no such file: dynaghost analyze writes them")
+    return whole, number
 
 
 def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
-    if not _holds(connection, "run"):
+    if not is_finished(connection):
         (kept,) = connection.execute("SELECT count(*) FROM batch").fetchone()
         raise StoreError(
             f"{path}: expected a finished analysis, got {kept} batch(es) of one that was interrupted: "
@@ -482,16 +543,17 @@ def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
 def _is_of(found: Findings, run: Run) -> bool:
     """Whether files, order, notes and losses are the run's; notes on what was found may follow those of the run."""
     about = found.description
-    told = (about.source, about.axis, about.order, about.notes[: len(run.notes)], found.files)
-    if told != (run.source, run.axis, run.order, run.notes, tuple(checkpoint.file for checkpoint in run)):
+    told = (about.content, about.source, about.axis, about.order, about.notes[: len(run.notes)], found.files)
+    files = tuple(checkpoint.file for checkpoint in run)
+    if told != (run.content_hash(), run.source, run.axis, run.order, run.notes, files):
         return False
     pairs = [(getattr(found.losses, name), getattr(run.metrics, name)) for name in ("steps", "loss", "grad_norm")]
     return all(a is b or (a is not None and b is not None and np.array_equal(a, b, equal_nan=True)) for a, b in pairs)
 
 
-def _described(source: str, axis: str, steps: Sequence[int], content: str, trial: Trial | None) -> dict[str, Any]:
+def _described(source: str, axis: str, steps: Sequence[int], content: str) -> dict[str, Any]:
     """What is analyzed, by the names that an error calls it by."""
-    told = {
+    return {
         "dynaghost": software()["dynaghost"],
         "source": source,
         "axis": axis,
@@ -500,8 +562,6 @@ def _described(source: str, axis: str, steps: Sequence[int], content: str, trial
         "last": steps[-1],
         "weights and settings": content[:12],
     }
-    names = ("x0", "steps", "delay", "threshold")
-    return told | {f"trial's {name}": None if trial is None else plain(getattr(trial, name)) for name in names}
 
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:

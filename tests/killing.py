@@ -11,6 +11,8 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dynaghost.checkpoints.run import load_run
@@ -18,13 +20,21 @@ from dynaghost.collection import analyze_one
 from dynaghost.store import open_store
 
 
-def forked(source: str, out: Path) -> int:
-    """The number of a new process that analyzes the run."""
+def forked(work: Callable[[], bool]) -> int:
+    """The number of a new process that does some work, which says whether it went well."""
     child = os.fork()
     if child == 0:
-        row = analyze_one("run", source, out, load_run, None)
-        os._exit(1 if row.error else 0)
+        well = False
+        try:
+            well = work()
+        finally:
+            os._exit(0 if well else 1)
     return child
+
+
+def analyzed(source: str, out: Path) -> bool:
+    """Whether the run was analyzed."""
+    return not analyze_one("run", source, out, load_run, None).error
 
 
 def killed(child: int, after: float) -> bool:
@@ -58,10 +68,10 @@ def main(source: str, out: str, kills: int, seed: int) -> None:
     rng, target, done, finished = random.Random(seed), Path(out), 0, 0
     analyze_one("warm", source, target / "warm", load_run, None)
     begun = time.monotonic()
-    assert not killed(forked(source, target / "whole"), 600.0)
+    assert not killed(forked(partial(analyzed, source, target / "whole")), 600.0)
     length, before = time.monotonic() - begun, []
     while done < kills:
-        if not killed(forked(source, target / "now"), rng.uniform(0, 1.1 * length)):
+        if not killed(forked(partial(analyzed, source, target / "now")), rng.uniform(0, 1.1 * length)):
             finished += 1
             (target / "now").rename(target / f"finished-{finished}")
             before = []
@@ -70,7 +80,7 @@ def main(source: str, out: str, kills: int, seed: int) -> None:
         now = batches(source, target / "now")
         assert set(before) <= set(now), f"lost: {before} were kept, now {now}"
         before = now
-    while killed(forked(source, target / "now"), 600.0):
+    while killed(forked(partial(analyzed, source, target / "now")), 600.0):
         pass
     (target / "now").rename(target / f"finished-{finished + 1}")
     sys.stdout.write(f"{done} kills, {finished + 1} finished\n")

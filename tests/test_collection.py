@@ -1,11 +1,13 @@
-"""Many runs: a folder of results each, a table over all; parts of a cluster's tasks put together."""
+"""Many runs: one database, a table over all; parts of a cluster's tasks put together."""
 
 import csv
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ import pytest
 
 from dynaghost.analysis import analyze, load_analysis
 from dynaghost.checkpoints.run import load_run
-from dynaghost.collected import load_collection
-from dynaghost.collection import analyze_collection, chance_over, find_runs, is_collection, merge
+from dynaghost.collection import analyze_collection, find_runs, is_collection, load_collection, merge
+from dynaghost.collection_store import CollectionStore
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.export import export_collection
+from dynaghost.run_tables import COLUMNS
+from dynaghost.store import open_store
 from dynaghost.summary import document
 from dynaghost.trajectories.chance import chance
 from dynaghost.views.collection_text import collection_summary
@@ -96,7 +100,90 @@ def test_what_is_there_is_not_computed_again(runs, tmp_path, monkeypatch):
     (tmp_path / "out" / "b" / "graph.json").write_text("{}")
     shutil.rmtree(tmp_path / "out" / "c")
     analyze_collection(runs, tmp_path / "out")
-    assert (computed, files(tmp_path / "out")) == ([str(runs / "c")], before)
+    assert (computed, files(tmp_path / "out")) == ([], before)
+
+
+def query(out, text):
+    with closing(sqlite3.connect(out / "collection.db")) as database:
+        return database.execute(text).fetchall()
+
+
+def test_one_database_holds_every_run(runs, tmp_path):
+    out = tmp_path / "out"
+    found = analyze_collection(runs, out)
+    assert [path.name for path in out.rglob("*.db")] == ["collection.db"]
+    counts = "SELECT name, count(*) FROM point JOIN member ON run = id GROUP BY name ORDER BY name"
+    assert query(out, counts) == [(name, sum(1 for _ in found[name].rows())) for name in RATES]
+    verdicts = "SELECT name, verdict FROM verdict JOIN member ON run = id ORDER BY name"
+    assert query(out, verdicts) == [(name, "bifurcation") for name in RATES]
+    steps = [row["step"] for row in found["b"].rows()]
+    assert query(out, 'SELECT step FROM "points of b"') == [(step,) for step in steps]
+    assert load_collection(out) == found
+    assert found.names == tuple(RATES)
+    assert dict(found.results()).keys() == RATES.keys()
+    assert document(found["c"]) == document(analyze(load_run(runs / "c")))
+    with pytest.raises(StoreError, match=r"one of its runs \(a, b, c\), got 'd'"):
+        found["d"]
+    with pytest.raises(StoreError, match="load_collection reads it"):
+        load_analysis(out)
+
+
+def test_folders_of_one_run_and_of_many_are_not_mixed(runs, tmp_path):
+    analyze_collection(runs, tmp_path / "many")
+    run = load_run(runs / "a")
+    for use in (lambda: open_store(tmp_path / "many", run), lambda: analyze(run).save(tmp_path / "many")):
+        with pytest.raises(StoreError, match="many: expected a folder for the results of one run"):
+            use()
+    analyze(run).save(tmp_path / "one")
+    with pytest.raises(StoreError, match="one: expected a folder for the results of many runs"):
+        analyze_collection(runs, tmp_path / "one")
+    shutil.rmtree(tmp_path / "many" / "a")
+    (tmp_path / "many" / "collection.db").unlink()
+    with pytest.raises(StoreError, match=r"collection\.json alone, of an earlier version"):
+        load_collection(tmp_path / "many")
+
+
+def test_the_folder_of_one_run_is_read_and_taken_up_from_the_database(runs, tmp_path):
+    found = analyze_collection(runs, tmp_path)
+    run = load_run(runs / "b")
+    with open_store(tmp_path / "b", run) as kept:
+        assert kept.finished(run, drops=None) is not None
+        assert kept.batch(0).steps == run.steps
+    assert (tmp_path / "b" / "analysis.db").is_file()
+    assert document(load_analysis(tmp_path / "b")) == document(found["b"])
+    assert analyze_collection(runs, tmp_path) == found
+    assert [path.name for path in tmp_path.rglob("*.db")] == ["collection.db"]
+
+
+def test_while_one_process_writes_another_reads_and_does_not_write(runs, tmp_path):
+    found = analyze_collection(runs, tmp_path)
+    with CollectionStore.open(tmp_path, lambda store: None):
+        with pytest.raises(StoreError, match=r"collection\.lock: .*no other process"):
+            analyze_collection(runs, tmp_path)
+        assert load_collection(tmp_path) == found
+        assert len(load_analysis(tmp_path / "a").steps) == 12
+
+
+def test_killed_at_random_moments_nothing_is_lost_nor_twice(runs, tmp_path):
+    program = [sys.executable, str(Path(__file__).with_name("killing_collection.py"))]
+    ended = subprocess.run([*program, f"{runs}/*", tmp_path / "out", "25", "3"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("25 kills, ")
+    whole = contents(tmp_path / "out" / "whole")
+    for out in (tmp_path / "out").glob("finished-*"):
+        assert files(out) == files(tmp_path / "out" / "whole")
+        assert contents(out) == whole
+        assert list(out.glob("*/*.db")) == []
+
+
+def contents(out):
+    """Every row of every table, by the name of its run and in its order."""
+    found = {"member": query(out, "SELECT name, key, trial, record FROM member ORDER BY name")}
+    for name, columns in COLUMNS.items():
+        named = ", ".join(f"t.{column}" for column in columns.split(", "))
+        rows = f"SELECT m.name, {named} FROM {name} t JOIN member m ON t.run = m.id ORDER BY m.name, t.rowid"
+        found[name] = query(out, rows)
+    return found
 
 
 def test_a_run_that_cannot_be_read_does_not_stop_the_others(runs, tmp_path):
@@ -111,7 +198,7 @@ def test_a_run_that_cannot_be_read_does_not_stop_the_others(runs, tmp_path):
 def test_settings_and_weights_are_not_mixed(runs, tmp_path):
     out = tmp_path / "out"
     analyze_collection(runs, out, settings={"leak": "0.5"})
-    with pytest.raises(StoreError, match=r"collection\.json: .*leak 0.5 there, None here"):
+    with pytest.raises(StoreError, match=r"collection\.db: .*leak 0.5 there, None here"):
         analyze_collection(runs, out)
     analyze_collection(runs, tmp_path / "other", settings={"leak": "0.25"})
     with pytest.raises(StoreError, match="leak"):
@@ -119,7 +206,7 @@ def test_settings_and_weights_are_not_mixed(runs, tmp_path):
     shutil.rmtree(runs / "b")
     write_run(runs / "b", rate=0.1, seed=1, ends=0.5)
     analyze_collection(runs, tmp_path / "changed", settings={"leak": "0.5"})
-    with pytest.raises(StoreError, match=r"b/analysis\.db: .*other weights"):
+    with pytest.raises(StoreError, match=r"changed/collection\.db: .* of b as .*other weights"):
         merge([out, tmp_path / "changed"], tmp_path / "merged")
 
 
@@ -226,7 +313,7 @@ def test_drops_of_several_runs_make_one_p_value(tmp_path):
     for seed in range(5):
         write_run(tmp_path / "runs" / f"seed{seed}", rate=0.1, seed=seed)
     found = analyze_collection(tmp_path / "runs", tmp_path / "out")
-    near = chance_over(found, tmp_path / "out")
+    near = found.chance()
     assert near == chance([analyze(load_run(tmp_path / "runs" / f"seed{seed}")) for seed in range(5)])
     assert (near.drops, near.runs) == (5, 5)
     # In each run the window of the drop takes up a known share of the circle, and so likely is an event in all five.
@@ -237,4 +324,4 @@ def test_drops_of_several_runs_make_one_p_value(tmp_path):
 def test_without_an_analyzed_run_there_is_no_chance(tmp_path):
     write_run(tmp_path / "runs" / "a", rate=0.1)
     (tmp_path / "runs" / "a" / "epoch_50.npz").write_bytes(b"PK broken")
-    assert chance_over(analyze_collection(tmp_path / "runs", tmp_path / "out"), tmp_path / "out") is None
+    assert analyze_collection(tmp_path / "runs", tmp_path / "out").chance() is None

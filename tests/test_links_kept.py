@@ -154,13 +154,6 @@ def test_damaged_stories_are_refused(run, tmp_path, damage):
         analyzed(tmp_path, run, drops=DropRule(factor=3))
 
 
-def test_results_without_the_table_of_stories_go_on(run, tmp_path):
-    first = analyzed(tmp_path, run)
-    change(tmp_path, "DROP TABLE story")
-    assert analyzed(tmp_path, run) == first
-    assert len(rows(tmp_path)) >= len(STEPS) - 1
-
-
 class Memory(dict):
     """Stories as bytes, as a store keeps them."""
 

@@ -57,7 +57,7 @@ class Run:
     settings: Settings
     order: str
     notes: tuple[str, ...]
-    # Of what, and the hash: a run with other checkpoints or settings, made of this one, shares the list.
+    # Of which checkpoints, and their hash: a run with others, or other settings, made of this one, shares the list.
     _hashed: list[Any] = dataclasses.field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -111,14 +111,32 @@ class Run:
 
         Large files are read for it, once: they were not when the run was loaded.
         """
-        for checkpoints, settings, axis, known in self._hashed:
-            if checkpoints is self.checkpoints and settings is self.settings and axis == self.axis:
+        return self._hash(self.settings.digest())
+
+    def search_hash(self) -> str:
+        """SHA-256 over steps, weights and what a search depends on: equal for runs with the same slow points.
+
+        Trials, a task's delay and a readout's threshold say what slow points mean, not where they are.
+
+        Examples
+        --------
+        >>> first, second = (load_run([{"m": [1.0], "n": [2.0]}], leak=0.5, x0=x0) for x0 in (0.1, 0.2))
+        >>> first.search_hash() == second.search_hash(), first.content_hash() == second.content_hash()
+        (True, False)
+        """
+        return self._hash(self.settings.digest_of_search())
+
+    def _hash(self, settings: bytes) -> str:
+        return hashlib.sha256(self._weights().encode() + settings).hexdigest()
+
+    def _weights(self) -> str:
+        for checkpoints, axis, known in self._hashed:
+            if checkpoints is self.checkpoints and axis == self.axis:
                 return str(known)
         digest = hashlib.sha256(self.axis.encode())
         for checkpoint in self:
             digest.update(str(checkpoint.step).encode() + checkpoint.content())
-        digest.update(self.settings.digest())
-        self._hashed.append((self.checkpoints, self.settings, self.axis, digest.hexdigest()))
+        self._hashed.append((self.checkpoints, self.axis, digest.hexdigest()))
         return digest.hexdigest()
 
 

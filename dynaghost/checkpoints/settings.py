@@ -144,11 +144,18 @@ class Settings:
 
     def digest(self) -> bytes:
         """Equal for settings under which a run's analysis is equal."""
-        told = []
-        for one in dataclasses.fields(self):
-            if one.name != "origin":
-                told.append(f"{one.name}={_told(getattr(self, one.name))};")
-        return "".join(told).encode()
+        return self._digest(_VALUES)
+
+    def digest_of_search(self) -> bytes:
+        """Equal for settings under which a run's slow points, and what lies between them, are equal."""
+        return self._digest(tuple(name for name in _VALUES if name not in _OF_TRIALS))
+
+    def digest_of_ends(self) -> str:
+        """Equal for settings whose trial, from `x0`, ends alike on networks of rank one."""
+        return self._digest(("x0", "trial_steps")).decode()
+
+    def _digest(self, names: tuple[str, ...]) -> bytes:
+        return "".join(f"{name}={_told(getattr(self, name))};" for name in names).encode()
 
 
 def _told(value: Any) -> Any:
@@ -160,6 +167,8 @@ def _told(value: Any) -> Any:
 
 
 _VALUES = tuple(one.name for one in dataclasses.fields(Settings) if one.name != "origin")
+# What is done with slow points that are found without it; a period's constant input is in `inputs`.
+_OF_TRIALS = ("x0", "trial_steps", "delay", "threshold", "trials", "period", "context", "task_steps")
 
 
 def resolve(

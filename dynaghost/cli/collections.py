@@ -56,34 +56,32 @@ def merge(parts: tuple[str, ...], out: str) -> None:
     _tell(put_together(parts, out), out)
 
 
-def write_page(collection: Any, out: Path, target: Path) -> None:
+def write_page(collection: Any, target: Path) -> None:
     """Write the page of all runs of a collection, and say so."""
-    from dynaghost.collection import results
     from dynaghost.views.report import report_collection
 
     failed = [(row.name, row.error) for row in collection.failed]
-    click.echo(f"wrote {report_collection(list(results(collection, out)), target, failed=failed)}")
+    click.echo(f"wrote {report_collection(list(collection.results()), target, failed=failed)}")
 
 
-def draw_each(collection: Any, out: Path) -> None:
+def draw_each(collection: Any) -> None:
     """Draw the pictures of each run of a collection into its folder of results, and say so."""
-    from dynaghost.collection import results
     from dynaghost.views.plot import figures
 
-    for name, found in results(collection, out):
-        click.echo(f"drew {counted(len(figures(found, out / name)), 'picture')} in {out / name}")
+    for name, found in collection.results():
+        out = collection.folder / name
+        click.echo(f"drew {counted(len(figures(found, out)), 'picture')} in {out}")
 
 
 def _tell(collection: Any, out: str, *, plots: bool = False, page: bool = False) -> None:
-    from dynaghost.collection import chance_over
     from dynaghost.views.collection_text import collection_summary
 
-    click.echo(collection_summary(collection, chance_over(collection, out)))
+    click.echo(collection_summary(collection, collection.chance()))
     some = len(collection.failed) < len(collection.runs)
     if plots and some:
-        draw_each(collection, Path(out))
+        draw_each(collection)
     if page and some:
-        write_page(collection, Path(out), Path(out) / "report.html")
+        write_page(collection, Path(out) / "report.html")
     click.echo(f"\nresults in {Path(out)}")
     if collection.failed:
         # Everything else was read and done, but not these.

@@ -127,10 +127,10 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
 def plot(out: str) -> None:
     """Draw the pictures of the results in OUT, of many runs those of each."""
     from dynaghost.analysis import load_analysis
-    from dynaghost.collected import COLLECTION, load_collection
+    from dynaghost.collection import holds_collection, load_collection
 
-    if (Path(out) / COLLECTION).is_file():
-        draw_each(load_collection(out), Path(out))
+    if holds_collection(out):
+        draw_each(load_collection(out))
         return
     _draw(load_analysis(out), Path(out))
 
@@ -144,14 +144,14 @@ def report(outs: tuple[str, ...], to: str | None) -> None:
     The results of many runs, in one folder or in several, make one page of all of them; of several --to is needed.
     """
     from dynaghost.analysis import load_analysis
-    from dynaghost.collected import COLLECTION, load_collection
+    from dynaghost.collection import holds_collection, load_collection
     from dynaghost.views.report import report_collection
 
     if len(outs) > 1 and to is None:
         raise click.UsageError("expected --to FILE for a page of several folders, got none")
     target = Path(to) if to else Path(outs[0]) / "report.html"
-    if len(outs) == 1 and (Path(outs[0]) / COLLECTION).is_file():
-        write_page(load_collection(outs[0]), Path(outs[0]), target)
+    if len(outs) == 1 and holds_collection(outs[0]):
+        write_page(load_collection(outs[0]), target)
         return
     folders = [folder for out in outs for folder in _with_results(Path(out))]
     if len(folders) == 1:
@@ -163,8 +163,10 @@ def report(outs: tuple[str, ...], to: str | None) -> None:
 
 def _with_results(out: Path) -> list[Path]:
     """The folder itself; of one without results of its own, those inside it that have some."""
-    inside = [] if (out / "analysis.db").exists() else sorted(path.parent for path in out.glob("*/analysis.db"))
-    return inside or [out]
+    from dynaghost.store import holds_results
+
+    inside = [] if holds_results(out) else sorted(path for path in out.iterdir() if path.is_dir())
+    return [path for path in inside if holds_results(path)] or [out]
 
 
 @click.command(short_help="Write results as tables or a graph, for other programs.")
@@ -174,12 +176,12 @@ def _with_results(out: Path) -> list[Path]:
 def export(out: str, file_format: str, to: str | None) -> None:
     """Write the results in OUT as tables or a graph for other programs."""
     from dynaghost.analysis import load_analysis
-    from dynaghost.collected import COLLECTION, load_collection
+    from dynaghost.collection import holds_collection, load_collection
     from dynaghost.export import export as write
     from dynaghost.export import export_collection
 
     target = Path(to or Path(out) / "export")
-    if (Path(out) / COLLECTION).is_file():
+    if holds_collection(out):
         paths = export_collection(load_collection(out), target, file_format)
     else:
         paths = write(load_analysis(out), target, file_format)

@@ -48,7 +48,9 @@ class Description:
     leak : float or None
     trial : Trial or None
     content : str
-        `Run.content_hash`, over steps, weights and settings: whose results a folder may hold.
+        `Run.content_hash`, over steps, weights and settings: whose results these are.
+    search : str
+        `Run.search_hash`, over steps, weights and what a search depends on: whose results a folder may hold.
     """
 
     source: str
@@ -64,6 +66,7 @@ class Description:
     leak: float | None
     trial: Trial | None
     content: str
+    search: str = ""
 
     @property
     def letter(self) -> str:

@@ -64,14 +64,13 @@ def compute(steps: tuple[int, ...], networks: Sequence[System], trial: Trial | N
     m, n, b = (np.stack(stack) for stack in zip(*(circuit.weights for circuit in circuits), strict=True))
     own = circuits[:size]
     points = find_circuits(own)
-    ends = [] if trial is None else [_end(*one, trial) for one in zip(networks, own, points, strict=False)]
     odd = [odd_along(first.weights, second.weights) for first, second in pairwise(circuits)]
     return Batch(
         steps[:size],
         Block.of(SlowPoints, points),
         Block.of(Link, follow(m, n, b)),
         tuple(odd),
-        Block.of(End, ends),
+        () if trial is None else ends(networks[:size], points, trial, own),
         Stack.of(own),
     )
 
@@ -83,7 +82,29 @@ def _circuit(network: System, step: int) -> RankOneCircuit:
     return circuit
 
 
-def _end(network: System, circuit: RankOneCircuit, points: SlowPoints, trial: Trial) -> End:
+def ends(
+    networks: Sequence[System],
+    points: Sequence[SlowPoints],
+    trial: Trial,
+    circuits: Sequence[RankOneCircuit] | None = None,
+) -> Block[End]:
+    """Where a trial starts and ends at each checkpoint.
+
+    Parameters
+    ----------
+    networks : sequence of LowRankRNN
+        Of rank one.
+    points : sequence of SlowPoints
+        Theirs.
+    trial : Trial
+    circuits : sequence of RankOneCircuit, optional
+        Theirs, where they were made already.
+    """
+    known: Sequence[RankOneCircuit | None] = circuits or [None] * len(points)
+    return Block.of(End, [_end(*one, trial) for one in zip(networks, points, known, strict=True)])
+
+
+def _end(network: System, points: SlowPoints, circuit: RankOneCircuit | None, trial: Trial) -> End:
     assert isinstance(network, LowRankRNN)
     found = walk(network, points.fixed_points, trial, circuit)
     return found.start, found.attractor

@@ -1,6 +1,6 @@
 """What the terminal shows of a collection: what explains the drops of its runs, by what differs between them."""
 
-from dynaghost.collected import Collection, Parameter
+from dynaghost.collected import Collected, Parameter
 from dynaghost.errors import counted
 from dynaghost.trajectories.chance import Chance
 from dynaghost.views.text import chance_text
@@ -10,7 +10,7 @@ MOST = 12
 _ANSWERS = ("ghost", "bifurcation", "both", "none", "undecided")
 
 
-def collection_summary(collection: Collection, chance: Chance | None = None) -> str:
+def collection_summary(collection: Collected, chance: Chance | None = None) -> str:
     """The whole answer as text: drops by verdict, the same by each parameter that varies, and the runs that failed.
 
     Parameters
@@ -23,7 +23,7 @@ def collection_summary(collection: Collection, chance: Chance | None = None) -> 
     --------
     >>> from dynaghost.collected import Explained, Row
     >>> runs = (Row("a", "runs/a", drops=(Explained(10.0, 20.0, "ghost", "proved"),)), Row("b", "runs/b", "no weights"))
-    >>> print(collection_summary(Collection("runs/*", {}, runs)))
+    >>> print(collection_summary(Collected("runs/*", {}, runs)))
     runs/*: 2 runs, 1 of them analyzed
     1 abrupt drop of the loss: ghost 1
     <BLANKLINE>
