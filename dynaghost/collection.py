@@ -42,13 +42,12 @@ class Collection(Collected):
 
     Examples
     --------
-    >>> import json
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
     >>> with TemporaryDirectory() as out:
     ...     for name in ("a", "b"):
-    ...         path = Path(out, "runs", name)
-    ...         path.mkdir(parents=True)
-    ...         _ = (path / "epoch_0.json").write_text(json.dumps({"m": [1.5], "n": [1.0], "b": [0.3]}))
+    ...         Path(out, "runs", name).mkdir(parents=True)
+    ...         np.savez(Path(out, "runs", name, "epoch_0.npz"), m=[1.5], n=[1.0], b=[0.3])
     ...     collection = analyze_collection(f"{out}/runs/*", f"{out}/results")
     ...     collection.names, len(collection["b"].points[0].ghosts)
     (('a', 'b'), 1)

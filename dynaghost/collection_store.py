@@ -19,7 +19,7 @@ from dynaghost.codec import dumps, loads
 from dynaghost.collected import Collected, Row
 from dynaghost.database import Database, explained, made
 from dynaghost.errors import StoreError
-from dynaghost.run_tables import CREATE_WHOLE, DATABASE, PATIENCE, WHOLE, check_format, connected, copy_in
+from dynaghost.run_tables import CREATE_WHOLE, DATABASE, PATIENCE, WHOLE, attach, check_format, connected, copy_in
 
 LOCK = "collection.lock"
 """A database without results that is locked while a process writes to the collection."""
@@ -103,6 +103,8 @@ class CollectionStore(Database):
             number = self._note(row)
             about = self._connection.execute("SELECT key, description, trial FROM other.store").fetchone()
             self._hold(number, row.name, about, None)
+        # A journal that a killed process left is of no use to the next database of that name.
+        own.with_name(f"{own.name}-journal").unlink(missing_ok=True)
         own.unlink()
 
     def join(self, row: Row, path: Path) -> None:
@@ -152,7 +154,7 @@ class CollectionStore(Database):
 
     @contextmanager
     def _attached(self, path: Path) -> Iterator[None]:
-        self._connection.execute("ATTACH ? AS other", (str(path),))
+        attach(self._connection, path)
         try:
             yield
         finally:

@@ -17,7 +17,7 @@ ELSEWHERE = "choose another folder (--out), or delete this one's results"
 class Database:
     """An open database, a context manager. While it is open no other process reads or writes it."""
 
-    pragmas = PRAGMAS
+    pragmas: tuple[str, ...] = PRAGMAS
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self._connection = path, connection
@@ -42,7 +42,7 @@ class Database:
         """
         made(path.parent)
         with explained(path):
-            connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+            connection = sqlite3.connect(path.resolve().as_uri(), timeout=0, isolation_level=None, uri=True)
             database = cls(path, connection)
             try:
                 for pragma in cls.pragmas:

@@ -74,6 +74,12 @@ def connected(path: Path, run: int | None = None) -> sqlite3.Connection:
     return connection
 
 
+def attach(connection: sqlite3.Connection, path: Path) -> None:
+    """Attach a database to another's connection as `other`, for reading alone."""
+    # A transaction that could write to both would leave a file of its own behind when the process is killed.
+    connection.execute("ATTACH ? AS other", (f"{path.resolve().as_uri()}?mode=ro",))
+
+
 def member_of(path: Path, name: str) -> int | None:
     """The number of a run in the database of a collection, by its name; None where it has no results there."""
     if not path.is_file():

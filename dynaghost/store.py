@@ -31,6 +31,7 @@ from dynaghost.run_tables import (
     FORMAT,
     PATIENCE,
     WHOLE,
+    attach,
     check_format,
     connected,
     copy_out,
@@ -372,8 +373,8 @@ def open_store(folder: Folder, run: Run) -> Store:
     StoreError
         As `Store.open` does; also if the folder is that of a collection.
     """
-    content, steps = run.search_hash(), [checkpoint.step for checkpoint in run]
-    told = _described(run.source, run.axis, steps, content)
+    content, steps = run.search_hash(), list(run.steps)
+    told = _described(run.source, run.axis, steps, content) | run.settings.values_of_search()
     _lend(Path(folder))
     return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends())
 
@@ -401,7 +402,7 @@ def finished_in_collection(
         return None
     with explained(path), closing(Store(path, connected(path, number), number)) as store:
         content = run.search_hash()
-        told = _described(run.source, run.axis, [checkpoint.step for checkpoint in run], content)
+        told = _described(run.source, run.axis, list(run.steps), content) | run.settings.values_of_search()
         store._check_key(key_of(content), told)
         found = store.finished(run, kind, drops=drops)
         return found if store.files_are_written(folder) else None
@@ -417,11 +418,13 @@ def _lend(folder: Path) -> None:
         # Under another name first: what is there in the end is whole.
         partial = made(folder) / f".{own.name}.new"
         partial.unlink(missing_ok=True)
-        with closing(sqlite3.connect(partial, timeout=PATIENCE, isolation_level=None)) as connection:
+        with closing(
+            sqlite3.connect(partial.resolve().as_uri(), PATIENCE, isolation_level=None, uri=True)
+        ) as connection:
             # A journal on disk, left by a process that was killed, would be of another file than the next one.
             connection.execute("PRAGMA journal_mode=MEMORY")
-            connection.execute("ATTACH ? AS other", (str(whole),))
-            connection.execute("BEGIN IMMEDIATE")
+            attach(connection, whole)
+            connection.execute("BEGIN")
             copy_out(connection, number)
             connection.execute("COMMIT")
         partial.replace(own)

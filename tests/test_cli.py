@@ -151,7 +151,7 @@ def test_results_of_another_run_are_kept(dynaghost, bare, tmp_path):
     before = (tmp_path / "analysis.json").read_bytes()
     status, out, err = dynaghost("analyze", bare, *TRIAL, "--out", tmp_path)
     assert (status, out) == (1, "")
-    assert "trial's threshold None there, 1.0 here" in err
+    assert "leak None there, 0.5 here" in err
     assert (tmp_path / "analysis.json").read_bytes() == before
 
 

@@ -148,7 +148,11 @@ class Settings:
 
     def digest_of_search(self) -> bytes:
         """Equal for settings under which a run's slow points, and what lies between them, are equal."""
-        return self._digest(tuple(name for name in _VALUES if name not in _OF_TRIALS))
+        return self._digest(_OF_SEARCH)
+
+    def values_of_search(self) -> dict[str, str]:
+        """What `digest_of_search` is over, as texts for messages, by name."""
+        return {name: str(_told(getattr(self, name)))[:200] for name in _OF_SEARCH}
 
     def digest_of_ends(self) -> str:
         """Equal for settings whose trial, from `x0`, ends alike on networks of rank one."""
@@ -169,6 +173,7 @@ def _told(value: Any) -> Any:
 _VALUES = tuple(one.name for one in dataclasses.fields(Settings) if one.name != "origin")
 # What is done with slow points that are found without it; a period's constant input is in `inputs`.
 _OF_TRIALS = ("x0", "trial_steps", "delay", "threshold", "trials", "period", "context", "task_steps")
+_OF_SEARCH = tuple(name for name in _VALUES if name not in _OF_TRIALS)
 
 
 def resolve(
