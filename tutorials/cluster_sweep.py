@@ -161,8 +161,7 @@ print(f"{len(together)} runs from two parts, the same as from one call")
 # ## Runs of your own
 #
 # The sweep above knows one task. Your own trainings are folders of checkpoints, as in the tutorial on a checkpoint
-# folder. `analyze_collection` analyzes a folder of such folders, each into a folder of results of its own, and makes a
-# table over all. Here `save_every` makes the folders: it keeps the checkpoints of each run of a sweep.
+# folder. `analyze_collection` analyzes a folder of such folders into one database, and makes a table over all. Here `save_every` makes the folders: it keeps the checkpoints of each run of a sweep.
 
 # %%
 one = Grid(seeds=[1], learning_rates=[0.015, 0.03])
@@ -186,13 +185,13 @@ assert merged.runs == collection.runs
 assert not merged.failed
 
 # %% [markdown]
-# A row that looks odd can be looked at: its results are in the folder of its name.
+# A row that looks odd can be looked at: its results are read when they are asked for, by the name of the run.
 
 # %%
 name = next(
     row.name for row in merged.runs if row.parameters["learning_rate"] == 0.015
 )
-result = dg.load_analysis(folder / "merged" / name)
+result = merged[name]
 overview = dg.plot.overview(result)
 overview
 
