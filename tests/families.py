@@ -99,6 +99,8 @@ FOLD = polynomial(lambda p: [p, 0.0, 1.0])
 HYSTERESIS = polynomial(lambda p: [p, 1.0, 0.0, -1.0])
 PITCHFORK = polynomial(lambda p: [0.0, p, 0.0, -1.0])
 TRANSCRITICAL = polynomial(lambda p: [0.0, p, -1.0])
+CUSP = scalar(lambda p: [p, 0.0, 0.0, -1.0], lambda p: [[float(np.cbrt(p))]])
+FLIP_AND_BACK = scalar(lambda p: [0.0, -2.3 + p * p, 0.0, 1.0], lambda p: [[0.0]])
 FLIP = polynomial(lambda p: [0.0, -2.0 - p, 0.0, 1.0])
 
 

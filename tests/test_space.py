@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from families import (
+    CUSP,
     FLIP,
+    FLIP_AND_BACK,
     FOLD,
     HOPF,
     HYSTERESIS,
@@ -54,6 +56,8 @@ FAMILIES = [
     ("transcritical", TRANSCRITICAL, (-1.0, 1.3), "flow", None, [("transcritical", 0.0)], 2),
     ("Hopf", HOPF, (-1.0, 1.3), "flow", None, [("hopf", 0.0)], 1),
     ("flip", FLIP, (-1.0, 1.3), "map", None, [("flip", 0.0)], 3),
+    ("cusp", CUSP, (-1.0, 1.3), "flow", None, [("cusp", 0.0)], 1),
+    ("flip and back", FLIP_AND_BACK, (-1.0, 1.0), "map", None, [("flip", -(0.3**0.5)), ("flip", 0.3**0.5)], 1),
     ("Neimark-Sacker", NEIMARK_SACKER, (-0.5, 0.3), "map", None, [("neimark_sacker", 0.0)], 1),
 ]
 
@@ -114,6 +118,44 @@ def test_pitchforks_and_transcriticals_that_are_not_exact_are_saddle_nodes_or_no
     _, events = followed(*run(polynomial(lambda p: [-size, p, -1.0]), [-1.0, 1.2], dim=dim))
     assert [one.kind.value for one in events] == ["saddle_node", "saddle_node"]
     assert [-1 + 2.2 * one.at for one in events] == pytest.approx([-2 * size**0.5, 2 * size**0.5], abs=1e-9)
+
+
+@pytest.mark.parametrize(("dim", "size"), [(2, 1e-1), (2, 1e-3), (2, 1e-5), (16, 1e-3), (16, 1e-7)])
+def test_what_is_not_exactly_a_cusp_is_two_saddle_nodes_or_nothing(dim, size):
+    # p + cy − y³: no derivative is 0 for c < 0; for c > 0 the curve turns back at y = ±√(c/3), p = ∓2(c/3)^1.5.
+    _, events = followed(*run(scalar_like_a_cusp(-size), [-1.0, 1.2], dim=dim))
+    assert events == ()
+    tracks, events = followed(*run(scalar_like_a_cusp(size), [-1.0, 1.2], dim=dim))
+    events = [one for one in events if not one.kind.value.startswith("ghost")]
+    assert [(one.kind.value, one.evidence["creates"]) for one in events] == [
+        ("saddle_node", True),
+        ("saddle_node", False),
+    ]
+    way = 2 * (size / 3) ** 1.5
+    assert [-1 + 2.2 * one.at for one in events] == pytest.approx([-way, way], abs=1e-9)
+    assert len(tracks.branches) >= 3
+
+
+def scalar_like_a_cusp(c):
+    return polynomial(lambda p: [p, c, 0.0, -1.0])
+
+
+@pytest.mark.parametrize("dim", [2, 16, 128])
+def test_a_tanh_network_passes_a_cusp(dim):
+    """x ← tanh(x + b), where b passes 0, as one of the units of a network."""
+    rng = np.random.default_rng(dim)
+    W = np.zeros((dim, dim))
+    W[0, 0], W[1:] = 1.0, 0.3 * rng.normal(size=(dim - 1, dim)) / dim**0.5
+    b = 0.3 * rng.normal(size=dim)
+    states = [{"W": W, "b": np.r_[first, b[1:]]} for first in (-0.2, -0.1, 0.25)]
+    result = analyze(load_run(states, leak=0.5, time="flow", starts=8))
+    (event,) = [one for one in result.events if not one.kind.value.startswith("ghost")]
+    assert (event.kind.value, event.before, event.at) == ("cusp", 1, pytest.approx(0.1 / 0.35, abs=1e-9))
+    assert abs(event.evidence["quadratic"]) < 1e-9
+    assert event.evidence["cubic"] < -0.1
+    lost = [(s.kind, s.lost) for branch in result.branches for s in branch.segments if s.lost]
+    # The minimum of the speed beside it, at b, has speed 0 there too.
+    assert all(kind is Kind.GHOST and "comes to a cusp" in why for kind, why in lost)
 
 
 def test_points_that_a_search_missed_are_added_where_they_are_reached_and_change_no_event():

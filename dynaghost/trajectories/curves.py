@@ -21,6 +21,10 @@ _NOISE = 1e-13
 _TILT = 0.96  # least cosine between the tangents at the ends of a step
 _BESIDE = 1e-3  # distance from a turning, in x, within which it is looked for
 _FIRST, _LONGEST, _SHORTEST = 0.25, 2.0, 1e-9
+# Tangents at the ends of a step are within 16° of each other: where both are less steep in s, the curve may have turned
+# twice in between; how often the place is looked for.
+_STEEP, _LOOKS = 0.3, 5
+_BACK = 1e-8  # least ds along the curve the other way: less is rounding, as at a cusp
 STEPS = 400
 """Most arclength steps of one curve."""
 
@@ -240,6 +244,41 @@ def point(equation: Equation, a: Node, b: Node, u: float) -> Node:
 
 
 def _advance(equation: Equation, curve: Curve, new: Node) -> bool:
+    """Add a node, and before it one between two turnings that lie on the way; True if the curve has left the line."""
+    between = _between_turnings(equation, curve.nodes[-1], new)
+    return (between is not None and _add(equation, curve, between)) or _add(equation, curve, new)
+
+
+def _between_turnings(equation: Equation, a: Node, b: Node) -> Node | None:
+    """A node between two at which s goes the other way than at both: the curve turns twice from one to the other.
+
+    Looked for where the cubic through both is steepest the other way, or least steep.
+    """
+    side = np.sign(a.t[-1])
+    if side * b.t[-1] <= 0 or max(abs(a.t[-1]), abs(b.t[-1])) > _STEEP:
+        return None
+    for _ in range(_LOOKS):
+        u = _least_steep(a, b)
+        if not 0 < u < 1:
+            return None
+        found = point(equation, a, b, u)
+        if side * found.t[-1] < -_BACK:
+            return found
+        # The least steep place lies where its neighbours' cubic has it, on one side or the other.
+        a, b = (a, found) if 0 < _least_steep(a, found) < 1 else (found, b)
+    return None
+
+
+def _least_steep(a: Node, b: Node) -> float:
+    """The share of the way at which s changes least along the cubic through two nodes; 0 where it does at an end."""
+    length = float((b.y - a.y) @ (a.t + b.t)) / (1 + float(a.t @ b.t))
+    rise, low, high = b.s - a.s, length * a.t[-1], length * b.t[-1]
+    bend = low + high - 2 * rise  # a third of the third derivative, over 2
+    u = (2 * low + high - 3 * rise) / (3 * bend) if bend else 0.0
+    return u if bend * a.t[-1] > 0 else 0.0
+
+
+def _add(equation: Equation, curve: Curve, new: Node) -> bool:
     """Add a node, and before it the turning that lies on the way; True if the curve has left the line."""
     here = curve.nodes[-1]
     if here.t[-1] * new.t[-1] < 0:

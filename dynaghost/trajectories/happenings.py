@@ -104,7 +104,7 @@ def happenings(
     for k, fold in enumerate(folds):
         partner = next((c for c in open_changes if fold.branch_point and _meet(c.node, fold.turning.node)), None)
         if partner is not None:
-            open_changes.remove(partner)
+            open_changes = [change for change in open_changes if change is not partner]
         found.append(_turning(k, fold, partner, lives, unstable))
     found.extend(_zeros(equation, open_changes))
     found.extend(crossing(equation, c) for c in changes if c.crossing is not Crossing.ZERO)
@@ -152,7 +152,7 @@ def _zeros(equation: FixedPoints, changes: Sequence[Change]) -> list[Happening]:
         first = rest.pop(0)
         other = next((c for c in rest if _meet(c.node, first.node) and _opposite(c, first)), None)
         if other is not None:
-            rest.remove(other)
+            rest = [change for change in rest if change is not other]
         found.append(_zero(equation, first, other))
     return found
 

@@ -7,11 +7,12 @@ of positive ones passes k: that is what is searched for, whichever eigenvalue it
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 
 from dynaghost.slowpoints.records import FixedPoint
-from dynaghost.systems.base import Time
+from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.curves import Node, point
 from dynaghost.trajectories.equations import FixedPoints
 from dynaghost.trajectories.normal_forms import SimpleZero, Spectrum, leak_of, simple_zero, spectrum, spectrum_at
@@ -20,6 +21,10 @@ from dynaghost.trajectories.zeros import zero
 
 _ASIDE = 0.05  # share of a piece's end at which a count is taken where the end itself is degenerate
 _BRACKET = 1e-7  # share of a piece on either side of a change at which its test function is given
+
+# How often a stretch is halved in which growth rates move more than they are away from 0, and how many rates of those
+# nearest 0 tell; about how many nodes of a curve are looked at.
+_HALVINGS, _NEAREST, _NODES = 4, 4, 8
 
 
 class Crossing(StrEnum):
@@ -112,6 +117,15 @@ class _Stability:
             return self.nodes[k + int(u)]
         return point(self.equation, self.nodes[k], self.nodes[k + 1], u)
 
+    def margins(self, at: float) -> Array:
+        """How far each eigenvalue is from the border of stability, in the units of J, by growth."""
+        growth, system = self.spectrum(at).growth, self.equation.line.first
+        return growth if system.time is Time.FLOW else np.expm1(np.minimum(growth, 1.0)) / leak_of(system)
+
+    def jacobian(self, at: float) -> Array:
+        node = self.node(at)
+        return np.asarray(self.equation.line.at(node.s).jacobian(node.x))
+
     def spectrum(self, at: float) -> Spectrum:
         if at not in self.known:
             node = self.node(at)
@@ -125,7 +139,7 @@ def changes(
     lives: Sequence[Life],
     folds: Sequence[Fold],
 ) -> tuple[list[Change], list[tuple[int, int]]]:
-    """Every change of stability that the two ends of a life show.
+    """Every change of stability that the two ends of a life show, or places between where one may be hidden.
 
     Returns
     -------
@@ -141,8 +155,44 @@ def changes(
         ends = tuple(_at_end(along, end, at, points, folds) for end, at in ((life.low, 0.0), (life.high, last)))
         (low, from_), (high, to) = ends
         counts.append((low, high))
-        found.extend(_between(number, along, (from_, to), (low, high)))
+        stops = [(from_, low), *_looked_up(along, from_, to), (to, high)]
+        for (a, before), (b, after) in pairwise(stops):
+            found.extend(_between(number, along, (a, b), (before, after)))
     return found, counts
+
+
+def _looked_up(along: _Stability, a: float, b: float) -> list[tuple[float, int]]:
+    """Places between `a` and `b` at which stability is looked up too, and the unstable directions there."""
+    # A curve that was no single step turns, in x: some of its nodes are looked at in any case.
+    nodes = np.arange(np.floor(a) + 1, np.ceil(b))[:: max(len(along.nodes) // _NODES, 1)].tolist()
+    found: list[tuple[float, int]] = []
+    for low, high in pairwise([a, *nodes, b]):
+        found += _stops(along, low, high, _HALVINGS)
+        found += [(high, along.spectrum(high).unstable)] if high < b else []
+    return found
+
+
+def _stops(along: _Stability, a: float, b: float, halvings: int) -> list[tuple[float, int]]:
+    """Where growth rates move by more than one is away from 0, it may be on the other side of 0 in between."""
+    if not halvings or not _restless(along, a, b):
+        return []
+    middle = 0.5 * (a + b)
+    left, right = (_stops(along, *span, halvings - 1) for span in ((a, middle), (middle, b)))
+    return [*left, (middle, along.spectrum(middle).unstable), *right]
+
+
+def _restless(along: _Stability, a: float, b: float) -> bool:
+    """Whether one of the growth rates nearest 0 is closer to 0 at both ends than such rates move from end to end, or
+    than the Jacobian in the middle is away from the mean of those at the ends."""
+    first, last = along.margins(a), along.margins(b)
+    near = np.argsort(np.minimum(np.abs(first), np.abs(last)))[:_NEAREST]
+    first, last = first[near], last[near]
+    stays = first * last > 0
+    closest = np.minimum(np.abs(first), np.abs(last))[stays].min(initial=np.inf)
+    if closest < np.abs(last - first).max():
+        return True
+    low, middle, high = (along.jacobian(at) for at in (a, 0.5 * (a + b), b))
+    return bool(closest < np.linalg.norm(middle - 0.5 * (low + high)))
 
 
 def _at_end(
@@ -177,29 +227,29 @@ def _critical_slope(along: _Stability, fold: Fold, at: float) -> float:
     return float(fold.form.w @ system.second_derivative(node.x, fold.form.v, node.t[:-1]))
 
 
-def _between(number: int, along: _Stability, span: tuple[float, float], counts: tuple[int, int]) -> list[Change]:
-    """The changes on a life whose ends have these counts."""
-    found: list[Change] = []
-    low, high = sorted(counts)
-    k = low
-    while k < high:
-        change = _located(number, along, span, k, rising=counts[1] > counts[0])
-        found.append(change)
-        k += 2 if change.crossing is Crossing.PAIR else 1
+def _between(
+    number: int, along: _Stability, span: tuple[float, float], counts: tuple[int, int], deeper: int = 6
+) -> list[Change]:
+    """The changes on a stretch of a life whose ends have these counts."""
+    if counts[0] == counts[1] or not deeper:
+        return []
+    change, sides = _located(number, along, span, min(counts), rising=counts[1] > counts[0])
+    # Others lie beside it where it alone does not account for both counts, such as a pair's and one of a flip back.
+    before, after = (along.spectrum(side).unstable for side in sides)
+    found = [change]
+    if sides[0] > span[0] + _BRACKET:
+        found = _between(number, along, (span[0], sides[0]), (counts[0], before), deeper - 1) + found
+    if sides[1] < span[1] - _BRACKET:
+        found += _between(number, along, (sides[1], span[1]), (after, counts[1]), deeper - 1)
     return found
 
 
-def _located(number: int, along: _Stability, span: tuple[float, float], k: int, *, rising: bool) -> Change:
-    """Where the growth of the eigenvalue of rank `k` (from 0) changes sign."""
+def _located(
+    number: int, along: _Stability, span: tuple[float, float], k: int, *, rising: bool
+) -> tuple[Change, tuple[float, float]]:
+    """Where the growth of the eigenvalue of rank `k` (from 0) changes sign, and places on both sides of it."""
     side = 1.0 if rising else -1.0
-    a, b = span
-    inner = [float(i) for i in range(int(np.floor(a)) + 1, int(np.ceil(b)))]
-    low, high = 0, len(inner) + 1
-    places = [a, *inner, b]
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if side * along.spectrum(places[middle]).growth[k] > 0 else (middle, high)
-    a, b = places[low], places[high]
+    a, b = _bracketed(along, span, k, side)
 
     def test(at: float) -> float:
         return float(along.spectrum(at).growth[k])
@@ -212,7 +262,7 @@ def _located(number: int, along: _Stability, span: tuple[float, float], k: int, 
     system = along.equation.line.at(node.s)
     crossing = kind_of_crossing(eigenvalue, system.time, leak_of(system))
     step = 2 if crossing is Crossing.PAIR else 1
-    return Change(
+    change = Change(
         number,
         node,
         crossing,
@@ -221,6 +271,18 @@ def _located(number: int, along: _Stability, span: tuple[float, float], k: int, 
         (test(beside[0]), test(beside[1])),
         (k, k + step) if rising else (k + step, k),
     )
+    return change, beside
+
+
+def _bracketed(along: _Stability, span: tuple[float, float], k: int, side: float) -> tuple[float, float]:
+    """Neighbouring nodes, or ends of the span, between which the growth of rank `k` comes to be of this sign."""
+    a, b = span
+    places = [a, *(float(i) for i in range(int(np.floor(a)) + 1, int(np.ceil(b)))), b]
+    low, high = 0, len(places) - 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if side * along.spectrum(places[middle]).growth[k] > 0 else (middle, high)
+    return places[low], places[high]
 
 
 def kind_of_crossing(eigenvalue: complex, time: Time, leak: float) -> Crossing:

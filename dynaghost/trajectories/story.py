@@ -10,10 +10,11 @@ from dynaghost.trajectories.border_ghosts import follow_virtual
 from dynaghost.trajectories.border_link import read_borders
 from dynaghost.trajectories.closed_curves import closed_curves
 from dynaghost.trajectories.curves import Curve
+from dynaghost.trajectories.cusps import cusps
 from dynaghost.trajectories.equations import FixedPoints
 from dynaghost.trajectories.ghost_link import GhostFollowing, GhostStay, follow_ghosts
 from dynaghost.trajectories.happenings import Happening, HappeningKind, happenings
-from dynaghost.trajectories.space_link import Following, Life, Place, follow, lives
+from dynaghost.trajectories.space_link import TOO_FAR, Following, Life, Place, follow, lives
 from dynaghost.trajectories.stability_changes import changes, fold
 from dynaghost.trajectories.straight import Line
 
@@ -145,8 +146,13 @@ def _read(
     folds = [fold(equation, turning) for turning in turnings]
     changed, unstable = changes(equation, listed, pieces, folds)
     events = happenings(equation, pieces, unstable, folds, changed)
+    events.extend(cusps(equation, pieces))
     saddle_nodes = [(k, one) for k, one in enumerate(folds) if events[k].kind is HappeningKind.SADDLE_NODE]
     ghosts = follow_ghosts(equation.line, points[0].ghosts, points[1].ghosts, saddle_nodes, len(events))
+    if any(event.kind is HappeningKind.CUSP for event in events):
+        # There the speed of a ghost and of the fixed point is 0 at one place: neither's minimum can be followed across.
+        ends = "it comes to a cusp, as far as can be told"
+        ghosts.lost.update({place: ends for place, why in ghosts.lost.items() if why.startswith(TOO_FAR)})
     return _Reading(pieces, unstable, events + ghosts.events, ghosts, following.lost)
 
 

@@ -152,7 +152,8 @@ def verdict_of(drop: Event, answer: Answer, grade: Grade, ids: tuple[int, ...], 
 
 
 def changes_points(event: Event) -> bool:
-    """Whether fixed points are born, die or change stability: not where one goes on beyond a border as it was.
+    """Whether fixed points are born, die or change stability: not where one goes on beyond a border or
+    a cusp as it was.
 
     Examples
     --------
@@ -160,6 +161,8 @@ def changes_points(event: Event) -> bool:
     >>> [changes_points(Event(0, kind, 0, 1, 0.5, (), EventStatus.PROVED)) for kind in ("saddle_node", "capture")]
     [True, False]
     """
+    if event.kind == EventKind.CUSP:
+        return "creates" in event.evidence
     if event.kind != EventKind.BORDER_COLLISION:
         return event.kind in _BIFURCATIONS
     unstable = event.evidence["unstable_directions"]
