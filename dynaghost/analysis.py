@@ -40,6 +40,14 @@ class Analysis(Findings):
     """Everything that was found about a run, and what to do with it.
 
     `points`, `branches`, `events`, `verdicts`, `graph`, `to_dataframe()` and the rest are those of `Findings`.
+
+    Examples
+    --------
+    >>> result = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.1, 0.3)])
+    >>> result
+    Analysis(3 dicts: 3 checkpoints, 3 branches, 1 event; no drop of the loss)
+    >>> [len(points.ghosts) for points in result.points], result.to_dataframe()["kind"].value_counts().to_dict()
+    ([0, 0, 1], {'fixed_point': 7, 'ghost': 1})
     """
 
     def save(self, out: str | PathLike[str], *, n_jobs: int = 1) -> None:
@@ -168,6 +176,18 @@ def analyze_periods(run: Run, *, drops: DropRule | None = None, n_jobs: int = 1)
     ------
     CheckpointError
         If the run has no trials with inputs, or as `analyze` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dynaghost.systems.trials import Trials
+    >>> cue = np.zeros((1, 9, 1))
+    >>> cue[:, :3] = 1.0
+    >>> task = Trials.of(inputs=cue, initial=[[0.0]], periods={"cue": (0, 3), "memory": (3, 9)})
+    >>> layer = {"rnn.weight_hh_l0": [[2.0]], "rnn.weight_ih_l0": [[1.0]]}
+    >>> found = analyze_periods(load_run([layer], trials=task))
+    >>> {name: len(result.points[0].fixed_points) for name, result in found.items()}
+    {('cue', 0): 1, ('memory', 0): 3}
     """
     return {name: analyze(one, drops=drops, n_jobs=n_jobs) for name, one in in_every_period(run).items()}
 
@@ -175,10 +195,27 @@ def analyze_periods(run: Run, *, drops: DropRule | None = None, n_jobs: int = 1)
 def load_analysis(folder: str | PathLike[str]) -> Analysis:
     """The analysis that `Analysis.save` wrote, equal to the last bit.
 
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    Analysis
+
     Raises
     ------
     StoreError
         If the folder holds no finished analysis, or a damaged one.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> result = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.3)])
+    >>> with TemporaryDirectory() as out:
+    ...     result.save(out)
+    ...     load_analysis(out).events == result.events
+    True
     """
     from dynaghost.store import load
 

@@ -170,6 +170,22 @@ def analyze_collection(
         If there are no runs, or the part is none.
     StoreError
         If `out` holds a collection of other settings, or the results of one run, or is written to by another process.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> def write(folder, b):
+    ...     folder.mkdir(parents=True)
+    ...     np.savez(folder / "epoch_1.npz", m=[1.5], n=[1.0], b=[b])
+    ...     np.savez(folder / "epoch_2.npz", m=[1.5], n=[1.0], b=[b + 0.1])
+    >>> with TemporaryDirectory() as place:
+    ...     for name, b in (("first", 0.0), ("second", 0.15)):
+    ...         write(Path(place, "runs", name), b)
+    ...     found = analyze_collection(f"{place}/runs/*", Path(place, "results"))
+    >>> [(row.name, row.events) for row in found.runs]
+    [('first', {}), ('second', {'saddle_node': 1})]
     """
     found, told = find_runs(source), dict(settings or {})
     if part is not None:
@@ -200,6 +216,24 @@ def merge(parts: Sequence[Folder], out: Folder) -> Collection:
     ------
     StoreError
         If parts have other settings, or a run of one name has other weights or settings in another part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> def write(folder, b):
+    ...     folder.mkdir(parents=True)
+    ...     np.savez(folder / "epoch_1.npz", m=[1.5], n=[1.0], b=[b])
+    ...     np.savez(folder / "epoch_2.npz", m=[1.5], n=[1.0], b=[b + 0.1])
+    >>> with TemporaryDirectory() as place:
+    ...     for name, b in (("first", 0.0), ("second", 0.15)):
+    ...         write(Path(place, "runs", name), b)
+    ...     parts = [Path(place, f"part_{i}") for i in (1, 2)]
+    ...     for i, part in enumerate(parts, start=1):
+    ...         _ = analyze_collection(f"{place}/runs/*", part, part=(i, 2))
+    ...     [row.name for row in merge(parts, Path(place, "all")).runs]
+    ['first', 'second']
     """
     target = Path(out)
     loaded = {Path(one): load_collection(one) for one in parts if Path(one).resolve() != target.resolve()}
@@ -219,10 +253,30 @@ def merge(parts: Sequence[Folder], out: Folder) -> Collection:
 def load_collection(folder: Folder) -> Collection:
     """The collection that `analyze_collection` wrote.
 
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    Collection
+
     Raises
     ------
     StoreError
         If the folder holds none, or one of another version.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as place:
+    ...     Path(place, "first").mkdir()
+    ...     np.savez(Path(place, "first", "epoch_1.npz"), m=[1.5], n=[1.0], b=[0.0])
+    ...     _ = analyze_collection([Path(place, "first")], Path(place, "results"))
+    ...     [row.name for row in load_collection(Path(place, "results")).runs]
+    ['first']
     """
     path = Path(folder) / WHOLE
     if path.is_file():

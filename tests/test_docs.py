@@ -1,5 +1,6 @@
 """The pages are built, warnings being errors; they need no network, and every public name has its entry."""
 
+import inspect
 import json
 import os
 import re
@@ -76,6 +77,23 @@ def test_every_public_name_has_its_entry(pages):
     pictures = re.findall(r"^from dynaghost\.views\.\w+ import \w+ as (\w+)$", _plot_source(), re.MULTILINE)
     assert len(pictures) >= 10
     assert {*pictures, "figures"} - known == set()
+
+
+def test_every_public_function_says_what_it_takes_and_has_an_example():
+    from dynaghost.views import plot
+
+    functions = {name: getattr(dg, name) for name in dg.__all__ if inspect.isfunction(getattr(dg, name))}
+    functions |= {name: found for name, found in vars(plot).items() if _is_ours(found)}
+    assert len(functions) > 25
+    for name, function in functions.items():
+        text = inspect.getdoc(function)
+        assert "Examples\n--------\n>>> " in text, name
+        assert "Parameters\n----------\n" in text, name
+        assert "Returns\n-------\n" in text, name
+
+
+def _is_ours(found):
+    return inspect.isfunction(found) and found.__module__.startswith("dynaghost") and found.__name__[0] != "_"
 
 
 def _plot_source():

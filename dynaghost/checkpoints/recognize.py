@@ -180,6 +180,10 @@ def as_system(
     dim, call
         Of a live object alone: number of state variables, and how an unusual module is called (`from_object`).
 
+    Returns
+    -------
+    System
+
     Raises
     ------
     CheckpointError

@@ -48,6 +48,13 @@ class Run:
         The order found and why, in a sentence.
     notes : tuple of str
         Files left out and why; contradictions and how they were resolved.
+
+    Examples
+    --------
+    >>> weights = [{"m": [1.5], "n": [1.0], "b": [b], "epoch": e, "loss": 1.0} for e, b in ((0, 0.0), (10, 0.3))]
+    >>> run = load_run(weights)
+    >>> run.axis, run.steps, run.metrics.loss.tolist(), run.settings.leak
+    ('epoch', (0, 10), [1.0, 1.0], None)
     """
 
     source: str

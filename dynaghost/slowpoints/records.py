@@ -23,6 +23,11 @@ class Certificate(StrEnum):
     `exists_unique`: a fixed point exists within `radius`, and it is the only one within `unique_radius`.
     `root_free`: no fixed point lies within `radius` of the ghost.
     `undecided`: neither could be proved; the record's `undecided_because` gives the bound that was not met.
+
+    Examples
+    --------
+    >>> Certificate.ROOT_FREE == "root_free"
+    True
     """
 
     EXISTS_UNIQUE = "exists_unique"
@@ -80,6 +85,14 @@ class FixedPoint:
         The bound that was not met; empty where decided.
     time : Time
         Whose rules `stable` and `stability` follow, and in whose units `time_constants` and `frequencies` are.
+
+    Examples
+    --------
+    >>> from dynaghost.slowpoints.find import find_slow_points
+    >>> from dynaghost.systems import RankOneRNN
+    >>> low, middle, high = find_slow_points(RankOneRNN([2.0], [1.0], [0.0])).fixed_points
+    >>> middle.stability, middle.eigenvalues.round(12).tolist(), middle.certificate.value, middle.radius < 1e-9
+    ('unstable node', [1.0], 'exists_unique', True)
     """
 
     x: Array
@@ -171,6 +184,14 @@ class Ghost:
         w·v > 0; near the ghost (w·v)·ṡ = speed + curvature·s² along the direction.
     virtual_point : ndarray (dim,) or None
         In a piecewise-linear network: the fixed point of a linear region beside the ghost, which lies outside of it.
+
+    Examples
+    --------
+    >>> from dynaghost.slowpoints.find import find_slow_points
+    >>> from dynaghost.systems import SaddleNode
+    >>> (ghost,) = find_slow_points(SaddleNode(0.01)).ghosts
+    >>> ghost.speed, ghost.complex_point.round(12).tolist(), round(ghost.passage_time, 4), ghost.certificate.value
+    (0.01, [0.1j], 31.4159, 'root_free')
     """
 
     x: Array
@@ -312,6 +333,14 @@ class SlowPoints:
         Sets of slow states that are neither fixed points nor ghosts.
     seed : int or None
         Of the starts; None where there were no random ones.
+
+    Examples
+    --------
+    >>> from dynaghost.slowpoints.find import find_slow_points
+    >>> from dynaghost.systems import RankOneRNN
+    >>> points = find_slow_points(RankOneRNN([1.5], [1.0], [0.3]))
+    >>> len(points.fixed_points), len(points.ghosts), points.complete, points.ghosts_complete, points.index_sum
+    (1, 1, True, True, 1)
     """
 
     fixed_points: tuple[FixedPoint, ...]

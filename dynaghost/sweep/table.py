@@ -211,10 +211,23 @@ def load_sweep(*folders: Folder) -> Sweep:
     *folders : path
         Parts of one sweep, computed in different places, may be read together.
 
+    Returns
+    -------
+    Sweep
+
     Raises
     ------
     StoreError
         If a folder holds no sweep, or they hold sweeps with different settings.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from dynaghost.sweep import Grid, sweep
+    >>> with TemporaryDirectory() as out:
+    ...     found = sweep(Grid(seeds=range(2), learning_rates=[0.02]), out=out, epochs=20)
+    ...     load_sweep(out) == found
+    True
     """
     found: dict[Point, Row] = {}
     settings: dict[str, Any] | None = None

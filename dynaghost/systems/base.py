@@ -42,6 +42,13 @@ class System(ABC):
     enclosing : bool
         Whether f and jacobian accept object arrays of balls (python-flint's arb) and then enclose the exact value for
         the exact binary weights, in the arithmetic's own precision.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LeakyRNN
+    >>> network = LeakyRNN([[0.0, 2.0], [2.0, 0.0]], [0.0, 0.0], leak=0.5)
+    >>> network.dim, network.time.value, network.f([1.0, 0.0]).round(3).tolist(), float(network.speed([0.0, 0.0]))
+    (2, 'map', [-1.0, 0.964], 0.0)
     """
 
     analytic: bool = True

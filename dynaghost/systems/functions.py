@@ -34,6 +34,7 @@ class FunctionSystem(System):
 
     @property
     def metric(self) -> Array:  # type: ignore[override]
+        """The identity, (dim, dim): the speed is |f|."""
         return np.eye(self.dim)
 
     def second_derivative_bound(self, x: Array, radius: float) -> float:

@@ -59,6 +59,7 @@ class Gated(System):
 
     @property
     def metric(self) -> Array:  # type: ignore[override]
+        """The identity, (dim, dim): the speed is |f|."""
         return np.eye(self.dim)
 
     def f(self, x: Array) -> Array:

@@ -97,6 +97,7 @@ class LowRankRNN(System):
 
     @property
     def metric(self) -> Array:  # type: ignore[override]
+        """The identity, (dim, dim): the speed is |f|."""
         return np.eye(self.dim)
 
     def f(self, x: Array) -> Array:

@@ -103,6 +103,7 @@ class LeakyRNN(System):
 
     @property
     def metric(self) -> Array:  # type: ignore[override]
+        """The identity, (dim, dim): the speed is |f|."""
         return np.eye(self.dim)
 
     @property

@@ -65,6 +65,13 @@ class Event:
     status : EventStatus
     evidence : dict
         Bracket, place and whatever else the detector saw, ready for JSON.
+
+    Examples
+    --------
+    >>> from dynaghost.analysis import analyze
+    >>> (event,) = analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.1, 0.3)]).events
+    >>> event.kind.value, event.before, event.after, round(event.at, 6), event.status.value
+    ('saddle_node', 0, 1, 0.537732, 'proved')
     """
 
     id: int

@@ -123,6 +123,16 @@ def read_graph(path: str | PathLike[str]) -> Graph:
     ------
     DynaghostError
         If there is no such file, or none with an event graph.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from dynaghost.analysis import analyze
+    >>> with TemporaryDirectory() as out:
+    ...     analyze([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.1, 0.3)]).save(out)
+    ...     graph = read_graph(out)
+    >>> sorted({kind for _, kind in graph.nodes(data="kind")})
+    ['event', 'segment']
     """
     file = Path(path) / "graph.json" if Path(path).is_dir() else Path(path)
     try:

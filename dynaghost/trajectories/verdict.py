@@ -71,6 +71,16 @@ class Verdict:
         Ids of the events that explain it.
     evidence : dict
         Window, margins, times and what was left out, ready for JSON.
+
+    Examples
+    --------
+    >>> from dynaghost.analysis import analyze
+    >>> from dynaghost.checkpoints.run import load_run
+    >>> loss = [1.0] * 10 + [0.1] * 10
+    >>> weights = [{"m": [1.5], "n": [1.0], "b": [0.1 if i < 10 else 0.3], "loss": loss[i]} for i in range(20)]
+    >>> (verdict,) = analyze(load_run(weights)).verdicts
+    >>> verdict.verdict.value, verdict.grade.value, verdict.evidence["fixed_points"]
+    ('bifurcation', 'proved', [3, 1])
     """
 
     before: float
