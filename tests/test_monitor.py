@@ -1,6 +1,7 @@
 """Analysis inside a training loop: the training stays as it is, bit by bit, and nothing that happens is hidden."""
 
 import json
+import os
 import time
 import warnings
 
@@ -10,7 +11,7 @@ import torch
 
 import dynaghost as dg
 from dynaghost.monitor import background
-from dynaghost.monitor.schedule import Schedule
+from dynaghost.monitor.schedule import Allowance, Schedule
 from dynaghost.monitor.watch import Failure, Task, Watch
 from dynaghost.monitor.weights import copy_weights, gradient_norm
 
@@ -319,6 +320,48 @@ def test_dense_checkpoints_are_bounded_and_counted():
     assert len(set(kept) - set(plain)) <= 10
     assert schedule.not_kept > 0
     assert set(plain) <= set(kept)
+
+
+def test_analyses_take_their_share_of_the_time_and_no_more():
+    clock = [0.0]
+    allowance = Allowance(0.01, lambda: clock[0])
+    began = []
+    for update in range(100_000):
+        clock[0] = 0.004 * update
+        if update % 50 == 0 and allowance.begun():
+            # The first is long, since it loads and compiles; then they last 10 to 30 ms.
+            began.append(update)
+            allowance.took(2.0 if not update else 0.01 + 0.02 * (update % 3 == 0))
+    spent = sum(0.01 + 0.02 * (update % 3 == 0) for update in began[1:])
+    assert 0.005 * clock[0] < spent <= 0.01 * clock[0] + 0.02  # one that lasts longer than the last one did
+    assert began[:2] == [0, 50]
+    waiting = Allowance(0.01, lambda: 100.0)
+    assert waiting.begun()
+    assert not waiting.begun()  # one at a time
+    waiting.took(None)
+    assert waiting.begun()
+    every = Allowance(float("inf"), lambda: 0.0)
+    assert all(every.begun() for _ in range(5))
+
+
+def test_by_default_few_are_analyzed_all_looks_kept_and_the_last_weights_are_analyzed(tmp_path):
+    with dg.Monitor(Line(), tmp_path, leak=0.5) as monitor:
+        moved(monitor, np.linspace(0.0, 0.3, 301))
+    assert monitor.latest.step == 301
+    assert monitor.latest.fixed_points == 1
+    assert sum(event.kind.value == "saddle_node" for event in monitor.events) == 1
+    assert monitor.dropped == 0
+    assert [c.step for c in dg.load_run(tmp_path)] == [0, 50, 100, 150, 200, 250, 300, 301]
+
+
+def test_the_process_that_analyzes_gives_way(tmp_path, watched):
+    monitor = watched(Line(), tmp_path, leak=0.5)
+    limit = time.monotonic() + 30
+    while (monitor._tell() or monitor.latest is None) and time.monotonic() < limit:
+        time.sleep(0.02)
+    pid = monitor._background._process.pid
+    assert os.getpriority(os.PRIO_PROCESS, pid) == 19
+    assert not hasattr(os, "SCHED_IDLE") or os.sched_getscheduler(pid) == os.SCHED_IDLE
 
 
 def test_noise_is_no_drop():

@@ -4,6 +4,7 @@ A process, not a thread: compiled searches hold Python's global lock, and would 
 run. It is started like a command, so that the user's script needs no guard and nothing of it runs twice.
 """
 
+import contextlib
 import os
 import pickle
 import queue
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 from dynaghost.errors import DynaghostError
 from dynaghost.monitor.watch import Failure, Observation, Task, Watch
 
-_NICE = 10
+_NICE = 19
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -119,8 +120,7 @@ def _started() -> subprocess.Popen[bytes]:
 def serve() -> None:
     """The other process: options, then tasks, from its standard input; results to its standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the training's; the input's end ends this
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
+    _give_way()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # what others print must not come between results
     try:
@@ -129,6 +129,16 @@ def serve() -> None:
             _send(sink, answer(watch.look, pickle.load(source)))
     except (EOFError, BrokenPipeError):
         return
+
+
+def _give_way() -> None:
+    """The lowest priority that there is: on Linux only what a processor would idle through, elsewhere the nicest."""
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
+    if hasattr(os, "SCHED_IDLE"):
+        # A container may forbid it; then the niceness is all there is.
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def answer(look: Callable[[Task], Observation], task: Task) -> Observation | Failure:

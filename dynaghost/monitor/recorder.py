@@ -1,5 +1,6 @@
 """`Monitor`: keeps checkpoints and losses of a training, and tells what happens to its slow points meanwhile."""
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from dynaghost.errors import DynaghostError, counted
 from dynaghost.monitor.background import Background
 from dynaghost.monitor.folder import Folder, Row
 from dynaghost.monitor.loggers import adapter
-from dynaghost.monitor.schedule import Schedule, Weights
+from dynaghost.monitor.schedule import EVERY, SHARE, Allowance, Schedule, Weights
 from dynaghost.monitor.watch import Failure, Observation, Task
 from dynaghost.monitor.weights import activation_of, check_recognized, copy_weights, gradient_norm
 from dynaghost.systems.trials import Trials
@@ -26,8 +27,9 @@ class Monitor:
     """Analysis during a training of yours, which goes on bit by bit as it would without.
 
     Call `step(loss)` after every update of the optimizer, or `attach(optimizer)` once. Every so many updates weights
-    are copied and analyzed in another process; what is found comes back at a later call, in your own thread.
-    Checkpoints, `metrics.csv` and `run.json` are kept in a folder that `dynaghost analyze` reads afterwards.
+    are copied; some of these copies are analyzed in another process, of the lowest priority, and what is found comes
+    back at a later call, in your own thread. Checkpoints, `metrics.csv` and `run.json` are kept in a folder that
+    `dynaghost analyze` reads afterwards.
 
     Parameters
     ----------
@@ -36,7 +38,9 @@ class Monitor:
     folder : path
         Where the run is kept.
     every : int, optional
-        Updates between two analyses.
+        Updates between two analyses. By default weights are looked at every 50 updates, for the checkpoints and the
+        losses, and analyzed as often as takes 1 % of the training's time, and once more at the end. Nothing is lost:
+        what lies between two analyses is in the folder.
     mapping, transpose, form, scale, leak, time, activation, layer, inputs, x0, delay, threshold, starts, seed, budget
         What the weights do not say, as in `load_run`; so are `trials`, `period` and `context`.
     loggers : sequence, optional
@@ -86,7 +90,7 @@ class Monitor:
         model: Any,
         folder: str | PathLike[str],
         *,
-        every: int = 50,
+        every: int | None = None,
         mapping: Mapping[str, str] | None = None,
         transpose: bool | None = None,
         form: str | None = None,
@@ -119,7 +123,9 @@ class Monitor:
         self.latest: Observation | None = None
         self.events: list[Event] = []
         self.failures: list[Failure] = []
-        self._schedule = Schedule(every, most, first_step)
+        self._schedule = Schedule(EVERY if every is None else every, most, first_step)
+        self._sparing = every is None
+        self._allowance = Allowance(SHARE if self._sparing else math.inf)
         self._loggers = [adapter(logger) for logger in loggers]
         self._actions = (on_event, on_no_learning_zone)
         options: dict[str, Any] = {"mapping": mapping, "transpose": transpose, "form": form, "scale": scale}
@@ -137,7 +143,7 @@ class Monitor:
         self._rows: list[tuple[int, Any, float | None]] = []
         self._unsent: list[Row] = []
         self._counts: Counter[str] = Counter()
-        self._closed, self._written = False, -1
+        self._closed, self._written, self._asked = False, -1, -1
         self._look(weights)
 
     @property
@@ -225,11 +231,18 @@ class Monitor:
         if self._closed:
             return
         self._closed = True
-        self._flush()
-        if self._written != self.updates:
-            self._write(self.updates, copy_weights(self.model))
+        self._unsent += self._flush()
+        if self._written != self.updates or self._asked != self.updates:
+            self._end(copy_weights(self.model), timeout)
         self._background.close(timeout)
         self._tell()
+
+    def _end(self, weights: Weights, timeout: float | None) -> None:
+        """Keep the last weights; where somebody waits for it, analyze them too."""
+        if self._written != self.updates:
+            self._write(self.updates, weights)
+        if self._sparing and self._asked != self.updates and timeout is None:
+            self._submit(weights)
 
     def __enter__(self) -> "Monitor":
         return self
@@ -254,8 +267,14 @@ class Monitor:
         losses = [loss for _, loss, _ in rows if loss is not None]
         for step, kept in self._schedule.keep(self.updates, weights, losses):
             self._write(step, kept)
+        if self._allowance.begun():
+            self._submit(weights)
+
+    def _submit(self, weights: Weights) -> None:
         if self._background.submit(Task(self.updates, weights, self._unsent)):
-            self._unsent = []
+            self._unsent, self._asked = [], self.updates
+        else:
+            self._allowance.took(None)
 
     def _write(self, step: int, weights: Weights) -> None:
         self._folder.write(step, weights)
@@ -276,6 +295,7 @@ class Monitor:
     def _tell(self) -> None:
         """What came back from the other process, to loggers and the user's actions."""
         for found in self._background.results():
+            self._allowance.took(getattr(found, "seconds", None))
             if isinstance(found, Failure):
                 self._fail(found)
                 continue

@@ -2,12 +2,18 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
+from time import monotonic
 
 import numpy as np
 
 from dynaghost.errors import DynaghostError
+
+EVERY = 50
+"""Updates between two looks, where nobody says."""
+SHARE = 0.01
+"""Of the time of the training, what the analyses may take where nobody says how often they come."""
 
 Weights = dict[str, np.ndarray]
 Copy = tuple[int, Weights]
@@ -107,3 +113,46 @@ class Schedule:
         self._dense += room
         self.not_kept += len(held) - room
         return held[len(held) - room :]
+
+
+class Allowance:
+    """Lets an analysis begin only where all of them, the next included, take a share of the training's time.
+
+    The first is not counted: most of it is loading and compiling. The next is taken to last as long as the last one.
+
+    Parameters
+    ----------
+    share : float
+        Of the time since the beginning; ∞ lets every analysis begin.
+    now : callable, optional
+        The clock, in seconds.
+
+    Examples
+    --------
+    >>> time = iter([0.0, 1.0, 2.0, 3.0]).__next__
+    >>> allowance = Allowance(0.01, time)
+    >>> allowance.begun(), allowance.took(0.5), allowance.begun(), allowance.took(0.02), allowance.begun()
+    (True, None, True, None, False)
+    """
+
+    def __init__(self, share: float, now: Callable[[], float] = monotonic) -> None:
+        self._share, self._now, self._since = share, now, now()
+        self._spent, self._last, self._running, self._first = 0.0, 0.0, 0, True
+
+    def begun(self) -> bool:
+        """Whether an analysis may begin now; it has begun then."""
+        if self._share < math.inf:
+            used = self._spent + self._last
+            if self._running or (used and used > self._share * (self._now() - self._since)):
+                return False
+        self._running += 1
+        return True
+
+    def took(self, seconds: float | None) -> None:
+        """An analysis that began is over; None where nobody knows how long it took."""
+        self._running -= 1
+        if seconds is None:
+            return
+        if not self._first:
+            self._spent, self._last = self._spent + seconds, seconds
+        self._first = False

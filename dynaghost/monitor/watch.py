@@ -62,7 +62,7 @@ class Observation:
         Where this look is the first to show one.
     points : SlowPoints
     seconds : float
-        What the analysis took.
+        Processor time that the analysis took.
     """
 
     step: int
@@ -136,7 +136,7 @@ class Watch:
         DynaghostError
             If the weights cannot be analyzed.
         """
-        begun = time.perf_counter()
+        begun = time.process_time()
         self._rows.extend(task.rows)
         before = self._copies[-1:]
         events, points = self._compare([*before, (task.step, task.weights)])
@@ -154,7 +154,7 @@ class Watch:
             events=tuple(event for event in events if event.at is not None),
             no_learning_zone=zone,
             points=points,
-            seconds=time.perf_counter() - begun,
+            seconds=time.process_time() - begun,
         )
 
     def _compare(self, copies: Sequence[Copy]) -> tuple[tuple[Event, ...], SlowPoints]:
