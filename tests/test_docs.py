@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import dynaghost as dg
@@ -90,6 +91,18 @@ def test_every_public_function_says_what_it_takes_and_has_an_example():
         assert "Examples\n--------\n>>> " in text, name
         assert "Parameters\n----------\n" in text, name
         assert "Returns\n-------\n" in text, name
+
+
+def test_the_run_json_of_the_page_on_formats_is_read(tmp_path):
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "tutorials" / "formats.md").read_text(), re.DOTALL)
+    (tmp_path / "run.json").write_text(text)
+    for epoch in (1, 2):
+        np.savez(tmp_path / f"epoch_{epoch}.npz", **{"h2h.weight": epoch * np.eye(2), "h2h.bias": np.zeros(2)})
+    run = dg.load_run(tmp_path)
+    given = run.settings
+    assert (run.axis, given.leak, given.x0, given.delay, given.threshold) == ("epoch", 0.5, -0.3, 10.0, 1.0)
+    assert dict(given.mapping) == {"W": "h2h.weight", "b": "h2h.bias"}
+    assert {given.origin[name] for name in ("leak", "form", "activation", "mapping", "x0")} == {"run.json"}
 
 
 def _is_ours(found):
