@@ -14,13 +14,14 @@ from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
-from dynaghost.packed import Many, uncollected
+from dynaghost.packed import Aside, Block, Many, uncollected
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, End, Findings, Outcome
+from dynaghost.trajectories.stacks import Stack, StackAside
 from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
 
@@ -33,7 +34,7 @@ Compute = Callable[[tuple[int, ...], Sequence[System]], Batch]
 """From the steps and networks of a batch, and one more of each, to what is found about it."""
 
 # Batches a worker that may wait to be kept.
-_AHEAD = 32
+_AHEAD = 16
 
 
 class Analysis(Findings):
@@ -143,7 +144,7 @@ def analyze(
     return Analysis(
         description=describe(run, first, outcome),
         steps=run.steps,
-        files=tuple(checkpoint.file for checkpoint in run),
+        files=run.files,
         circuits=outcome.circuits,
         points=outcome.points,
         tracks=outcome.tracks,
@@ -390,11 +391,11 @@ def _batches(
 ) -> list[Batch]:
     steps, size = run.steps, flow.batch
     spans = [slice(first, first + size) for first in range(0, len(run), size)]
-    batches: dict[int, Batch] = {}
+    batches, aside = dict[int, Batch](), Aside()
     for i, span in enumerate(spans):
         batch = None if done is None else done(i)
         if batch is not None and batch.steps == steps[span]:
-            batches[i] = batch
+            batches[i] = _set_aside(batch, steps[span], aside)
             if progress is not None:
                 progress(len(batch.steps))
     missing = {i: span for i, span in enumerate(spans) if i not in batches}
@@ -403,10 +404,19 @@ def _batches(
         if keep is not None:
             keep(i, batch)
         # What is kept need not be held: the store gives it back when it is asked for.
-        batches[i] = (done(i) if keep is not None and done is not None else None) or batch
+        kept = done(i) if keep is not None and done is not None else None
+        batches[i] = _set_aside(kept or batch, steps[spans[i]], aside)
         if progress is not None and i in missing:
             progress(len(batch.steps))
     return [batches[i] for i in range(len(spans))]
+
+
+def _set_aside(batch: Batch, steps: tuple[int, ...], aside: Aside) -> Batch:
+    """The same batch with what is packed in it set aside, and the numbers of its steps shared."""
+    held = {name: getattr(batch, name) for name in ("points", "links", "odd", "ends")}
+    moved = {name: one.set_aside(aside) for name, one in held.items() if isinstance(one, Block)}
+    circuits = StackAside(batch.circuits, aside) if isinstance(batch.circuits, Stack) else batch.circuits
+    return replace(batch, steps=steps, circuits=circuits, **moved)
 
 
 def _computed(flow: Flow, run: Run, spans: dict[int, slice], n_jobs: int) -> Iterator[tuple[int, Batch]]:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from dynaghost.series import Series
+
 T = TypeVar("T")
 
 _SCALARS: dict[Any, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
@@ -101,6 +103,8 @@ def _decoder(kind: Any) -> Callable[[Any], Any]:
         return lambda data: [_decode(arguments[0], item) for item in data]
     if origin is np.ndarray:
         return lambda data: _array(data["array"])
+    if origin is Series:
+        return lambda data: Series(arguments[0], [_decode(arguments[0], item) for item in data])
     if kind is complex:
         return lambda data: complex(*data)
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -1,8 +1,9 @@
 """What an analysis found, as tables and graphs for other programs: CSV, Parquet, GraphML and JSON."""
 
 import csv
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 from dynaghost.collected import COLLECTION, Collected, as_json
 from dynaghost.errors import DynaghostError
-from dynaghost.summary import document, plain
+from dynaghost.packed import chunks
+from dynaghost.summary import document_parts, event_graph_text, plain
 from dynaghost.trajectories.findings import Findings
 
 FORMATS = ("csv", "parquet", "graphml", "json")
+_PART = 4096  # rows that are held at once
 _TABLES = ("checkpoints", "points", "events", "verdicts")
 
 
@@ -29,9 +32,15 @@ def tables(findings: Findings) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     >>> list(found), found["points"][0]["kind"]
     (['checkpoints', 'points', 'events', 'verdicts'], 'fixed_point')
     """
-    whole = document(findings)
-    for name in _TABLES:
-        yield name, [_flat(row) for row in whole[name]]
+    for name, rows in _tables(findings):
+        yield name, list(rows)
+
+
+def _tables(findings: Findings) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """The same, whose rows are made as they are asked for."""
+    for name, rows in document_parts(findings):
+        if name in _TABLES:
+            yield name, map(_flat, rows)
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
@@ -77,15 +86,34 @@ def export(findings: Findings, folder: str | PathLike[str], file_format: str) ->
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     if file_format == "graphml":
-        from dynaghost.trajectories.graph import write_graphml
-
-        write_graphml(findings.graph, target / "graph.graphml")
-        return [target / "graph.graphml"]
+        return [_write(target / "graph.graphml", event_graph_text(findings, "graphml"))]
     if file_format == "json":
-        (target / "analysis.json").write_text(json.dumps(document(findings)) + "\n", encoding="utf-8")
-        return [target / "analysis.json"]
+        return [_write(target / "analysis.json", _json(findings))]
     write = _write_csv if file_format == "csv" else _write_parquet
-    return [write(target / f"{name}.{file_format}", rows) for name, rows in tables(findings)]
+    return [write(target / f"{name}.{file_format}", rows) for name, rows in _tables(findings)]
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> Path:
+    with path.open("wb") as file:
+        file.writelines(pieces)
+    return path
+
+
+def _json(findings: Findings) -> Iterator[bytes]:
+    """The document in one line, a row at a time."""
+    before = "{"
+    for name, part in document_parts(findings):
+        yield f"{before}{json.dumps(name)}: ".encode()
+        yield from _json_list(part) if isinstance(part, Iterator) else (json.dumps(part).encode(),)
+        before = ", "
+    yield b"}\n"
+
+
+def _json_list(items: Iterator[Any]) -> Iterator[bytes]:
+    yield b"["
+    for number, item in enumerate(items):
+        yield (", " * (number > 0) + json.dumps(item)).encode()
+    yield b"]"
 
 
 def export_collection(collection: Collected, folder: str | PathLike[str], file_format: str) -> list[Path]:
@@ -106,23 +134,26 @@ def export_collection(collection: Collected, folder: str | PathLike[str], file_f
         return [target / COLLECTION]
     write = _write_csv if file_format == "csv" else _write_parquet
     drops = [{"run": row.name, **asdict(drop)} for row in collection.runs for drop in row.drops]
-    tables = {"runs": list(collection.rows()), "drops": drops}
+    tables = {"runs": _alike(list(collection.rows())), "drops": iter(drops)}
     return [write(target / f"{name}.{file_format}", rows) for name, rows in tables.items()]
 
 
-def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for row in rows for name in row))
+def _alike(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Rows with the same columns: runs do not tell the same things."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return ({name: row.get(name) for name in names} for row in rows)
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:
+def _write_csv(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
+    first = next(rows, {})
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _columns(rows), lineterminator="\n")
+        writer = csv.DictWriter(file, list(first), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(itertools.chain([first] if first else [], rows))
     return path
 
 
-def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
+def _write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -130,6 +161,8 @@ def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> Path:
         raise DynaghostError(
             "format: expected pyarrow for parquet, got none: pip install 'dynaghost[parquet]'"
         ) from error
-    columns = {name: [row.get(name) for row in rows] for name in _columns(rows)}
-    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    # Column by column and a part at a time, since a row is large; a column of a part may have no number at all.
+    parts = [pyarrow.Table.from_pylist(part) for part in chunks(rows, _PART)]
+    whole = pyarrow.concat_tables(parts, promote_options="permissive") if parts else pyarrow.table({})
+    pyarrow.parquet.write_table(whole, path)
     return path

@@ -6,9 +6,12 @@
 import bisect
 import gc
 import itertools
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
+from tempfile import SpooledTemporaryFile
+from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from dynaghost.columns import header, pack, unpack
@@ -20,8 +23,10 @@ T_co = TypeVar("T_co", covariant=True)
 BLOCK = 256
 """Records in a block, of which `Packed` makes all at once."""
 
-# Decoded blocks that a sequence keeps: 4096 records.
-_KEPT = 16
+# Decoded blocks that a sequence keeps: 1024 records.
+_KEPT = 4
+# Bytes that are set aside in memory before there is a file.
+_FEW = 1 << 20
 
 
 def packed(kind: Any, records: "Many[Any]") -> bytes:
@@ -33,6 +38,52 @@ class Many(Sized, Iterable[T_co], Protocol[T_co]):
     """What has a length and can be iterated over, again and again: a tuple, or a `Block`."""
 
 
+class Aside:
+    """Where bytes are set aside: few of them in memory, many in a temporary file without a name.
+
+    Examples
+    --------
+    >>> aside = Aside()
+    >>> kept = aside.put(b"much")
+    >>> bytes(kept)
+    b'much'
+    """
+
+    def __init__(self) -> None:
+        self._file, self._lock, self._end = SpooledTemporaryFile(_FEW), Lock(), 0  # noqa: SIM115 (closed with its last user)
+        weakref.finalize(self, self._file.close)
+
+    def put(self, data: bytes) -> "Kept":
+        """Set bytes aside."""
+        with self._lock:
+            self._file.seek(self._end)
+            self._file.write(data)
+            kept = Kept(self, self._end, len(data))
+            self._end += len(data)
+        return kept
+
+    def read(self, start: int, size: int) -> bytes:
+        """Some of the bytes."""
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(size)
+
+
+class Kept:
+    """Bytes that were set aside; a copy in another process has them in its memory."""
+
+    __slots__ = ("_aside", "_size", "_start")
+
+    def __init__(self, aside: Aside, start: int, size: int) -> None:
+        self._aside, self._start, self._size = aside, start, size
+
+    def __bytes__(self) -> bytes:
+        return self._aside.read(self._start, self._size)
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
+        return bytes, (bytes(self),)
+
+
 class Block(Generic[T]):
     """Some records in bytes.
 
@@ -40,13 +91,21 @@ class Block(Generic[T]):
     ----------
     kind : type or type hint
     size : int
-    data : bytes
     """
 
-    __slots__ = ("data", "kind", "size")
+    __slots__ = ("_held", "kind", "size")
 
-    def __init__(self, kind: Any, size: int, data: bytes) -> None:
-        self.kind, self.size, self.data = kind, size, data
+    def __init__(self, kind: Any, size: int, data: "bytes | Kept") -> None:
+        self.kind, self.size, self._held = kind, size, data
+
+    @property
+    def data(self) -> bytes:
+        """The bytes."""
+        return bytes(self._held)
+
+    def set_aside(self, aside: Aside) -> "Block[T]":
+        """The same block, its bytes set aside."""
+        return Block(self.kind, self.size, aside.put(self.data))
 
     @classmethod
     def of(cls, kind: Any, records: Sequence[T]) -> "Block[T]":
@@ -90,7 +149,8 @@ class Packed(Sequence[T]):
     @classmethod
     def of(cls, kind: Any, records: Iterable[T]) -> "Packed[T]":
         """A sequence of these records, which may come from an iterator: no more than a block of them is held."""
-        return cls(Block.of(kind, some) for some in chunks(records, BLOCK))
+        aside = Aside()
+        return cls(Block.of(kind, some).set_aside(aside) for some in chunks(records, BLOCK))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -171,6 +231,23 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+FEW = 4096
+"""Records that are held as they are."""
+
+
+def few(kind: Any, records: Iterable[T]) -> Sequence[T]:
+    """A few records as a tuple, more of them packed.
+
+    Examples
+    --------
+    >>> few(str, ["a", "b"]), few(str, map(str, range(5000)))
+    (('a', 'b'), Packed(5000 records))
+    """
+    rest = iter(records)
+    first = tuple(itertools.islice(rest, FEW))
+    return first if len(first) < FEW else Packed.of(kind, itertools.chain(first, rest))
+
+
 class Packer(Generic[T]):
     """A list that only grows, packed as it does.
 
@@ -184,7 +261,7 @@ class Packer(Generic[T]):
     """
 
     def __init__(self, kind: Any) -> None:
-        self.kind, self._blocks, self._open = kind, list[Block[T]](), list[T]()
+        self.kind, self._blocks, self._open, self._aside = kind, list[Block[T]](), list[T](), Aside()
 
     def append(self, record: T) -> None:
         """One more record, at the end."""
@@ -199,7 +276,7 @@ class Packer(Generic[T]):
 
     def _close(self) -> None:
         if self._open:
-            self._blocks.append(Block.of(self.kind, self._open))
+            self._blocks.append(Block.of(self.kind, self._open).set_aside(self._aside))
             self._open.clear()
 
 

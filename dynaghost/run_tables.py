@@ -13,7 +13,7 @@ from dynaghost.errors import StoreError
 
 DATABASE, WHOLE = "analysis.db", "collection.db"
 """Names of the two databases, in a run's folder of results and in a collection's."""
-FORMAT = 3
+FORMAT = 4
 """Version of both."""
 
 # "dght", by which SQLite and `file` tell them from those of other programs.

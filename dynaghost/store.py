@@ -24,7 +24,7 @@ from dynaghost.codec import loads
 from dynaghost.columns import pack, unpack
 from dynaghost.database import ELSEWHERE, Database, explained, made
 from dynaghost.errors import DynaghostError, StoreError
-from dynaghost.packed import Block, Packed, packed
+from dynaghost.packed import Aside, Block, Kept, Packed, packed
 from dynaghost.run_tables import (
     CREATE,
     DATABASE,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from dynaghost.trajectories.story import Story
 
 # Told parts for each worker that may wait to be stored.
-_AHEAD = 16
+_AHEAD = 8
 
 # The kinds of records of a batch's parts, and the ends of trials that are not known.
 _KINDS: dict[str, Any] = {"points": SlowPoints, "links": Link, "odd": bool, "ends": End}
@@ -373,7 +373,7 @@ def open_store(folder: Folder, run: Run) -> Store:
     StoreError
         As `Store.open` does; also if the folder is that of a collection.
     """
-    content, steps = run.search_hash(), list(run.steps)
+    content, steps = run.search_hash(), run.steps
     told = _described(run.source, run.axis, steps, content) | run.settings.values_of_search()
     _lend(Path(folder))
     return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends())
@@ -402,7 +402,7 @@ def finished_in_collection(
         return None
     with explained(path), closing(Store(path, connected(path, number), number)) as store:
         content = run.search_hash()
-        told = _described(run.source, run.axis, list(run.steps), content) | run.settings.values_of_search()
+        told = _described(run.source, run.axis, run.steps, content) | run.settings.values_of_search()
         store._check_key(key_of(content), told)
         found = store.finished(run, kind, drops=drops)
         return found if store.files_are_written(folder) else None
@@ -460,7 +460,7 @@ def save(findings: Findings, folder: Folder, *, n_jobs: int = 1) -> None:
     about = findings.description
     told = _described(about.source, about.axis, findings.steps, about.search)
     with Store.open(folder, key_of(about.search), description=told) as store:
-        lines = list[tuple[bytes, bytes]]()
+        lines = list[tuple[Kept, Kept]]()
         store.finish(findings, _noted(_told(findings, n_jobs), lines))
         try:
             write_summary(findings, Path(folder), lines)
@@ -475,10 +475,12 @@ def _told(findings: Findings, n_jobs: int) -> Iterator[Told]:
     return in_workers(tell, tasks, n_jobs if len(findings.steps) >= LONG else 1, ahead=_AHEAD)
 
 
-def _noted(told: Iterable[Told], lines: list[tuple[bytes, bytes]]) -> Iterator[Told]:
-    """The same parts; their lines are kept as they pass."""
+def _noted(told: Iterable[Told], lines: list[tuple[Kept, Kept]]) -> Iterator[Told]:
+    """The same parts; their lines are set aside as they pass."""
+    aside = Aside()
     for part in told:
-        lines.append(part.lines)
+        checkpoints, points = map(aside.put, part.lines)
+        lines.append((checkpoints, points))
         yield part
 
 
@@ -546,9 +548,8 @@ def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
 def _is_of(found: Findings, run: Run) -> bool:
     """Whether files, order, notes and losses are the run's; notes on what was found may follow those of the run."""
     about = found.description
-    told = (about.content, about.source, about.axis, about.order, about.notes[: len(run.notes)], found.files)
-    files = tuple(checkpoint.file for checkpoint in run)
-    if told != (run.content_hash(), run.source, run.axis, run.order, run.notes, files):
+    told = (about.content, about.source, about.axis, about.order, about.notes[: len(run.notes)])
+    if told != (run.content_hash(), run.source, run.axis, run.order, run.notes) or found.files != run.files:
         return False
     pairs = [(getattr(found.losses, name), getattr(run.metrics, name)) for name in ("steps", "loss", "grad_norm")]
     return all(a is b or (a is not None and b is not None and np.array_equal(a, b, equal_nan=True)) for a, b in pairs)

@@ -8,17 +8,18 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dynaghost.packed import Kept
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.trajectories.chance import chance
 from dynaghost.trajectories.course import Losses
@@ -34,6 +35,7 @@ FILES = (SUMMARY, "graph.graphml", "graph.json")
 """What `write_summary` writes."""
 
 _PLAIN = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_PART = 4096  # numbers that are text at once
 _SOFTWARE = ("dynaghost", "numpy", "scipy", "numba", "python-flint")
 
 
@@ -66,8 +68,13 @@ def document(findings: Findings) -> dict[str, Any]:
     dict
         Of dicts, lists, texts, numbers, booleans and None.
     """
-    told = _parts(findings, _checkpoints(findings), findings.rows())
-    return {name: plain(list(part) if isinstance(part, Iterator) else part) for name, part in told}
+    return {name: list(part) if isinstance(part, Iterator) else part for name, part in document_parts(findings)}
+
+
+def document_parts(findings: Findings) -> Iterator[tuple[str, Any]]:
+    """The parts of `document` by name; what there is for every checkpoint as an iterator, made as it is asked for."""
+    for name, part in _parts(findings, _checkpoints(findings), findings.rows()):
+        yield name, map(plain, part) if isinstance(part, Iterator) else plain(part)
 
 
 def _parts(findings: Findings, checkpoints: Iterator[Any], points: Iterator[Any]) -> Iterator[tuple[str, Any]]:
@@ -95,7 +102,7 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | Series):
         return [plain(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
@@ -129,7 +136,7 @@ def losses_at(losses: Losses, steps: tuple[int, ...]) -> Iterator[float | None]:
     return (loss if loss == loss and abs(loss) < math.inf else None for loss in found.tolist())
 
 
-def write_summary(findings: Findings, folder: Path, lines: Sequence[tuple[bytes, bytes]]) -> None:
+def write_summary(findings: Findings, folder: Path, lines: Iterable[tuple[Kept, Kept]]) -> None:
     """`analysis.json`, `graph.graphml` and `graph.json`, each there as a whole or not at all.
 
     Parameters
@@ -137,25 +144,29 @@ def write_summary(findings: Findings, folder: Path, lines: Sequence[tuple[bytes,
     findings : Findings
     folder : Path
         Exists; one process writes to it.
-    lines : sequence of (bytes, bytes)
-        What is told of each part of the run (`told.Told.lines`).
+    lines : iterable of (Kept, Kept)
+        What is told of each part of the run (`told.Told.lines`), set aside.
     """
-    from dynaghost.trajectories.graph import node_link, write_graphml
-
-    graphml = BytesIO()
-    write_graphml(findings.graph, graphml)
-    contents: tuple[Iterable[bytes], ...] = (
-        _text(_parts(findings, *(_unpacked(texts) for texts in zip(*lines, strict=True)))),
-        (graphml.getvalue(),),
-        _text(node_link(findings.graph).items()),
-    )
-    for name, content in zip(FILES, contents, strict=True):
-        _replace(folder / name, content)
+    _replace(folder / FILES[0], _text(_parts(findings, *(_unpacked(texts) for texts in zip(*lines, strict=True)))))
+    for name, file_format in zip(FILES[1:], ("graphml", "json"), strict=True):
+        _replace(folder / name, event_graph_text(findings, file_format))
 
 
-def _unpacked(texts: Iterable[bytes]) -> Iterator[bytes]:
+def event_graph_text(findings: Findings, file_format: str) -> Iterator[bytes]:
+    """The event graph as "graphml" or "json", a piece at a time."""
+    from dynaghost.trajectories.graph import graphml, node_link
+
+    graph = findings.event_graph(_as_it_is)
+    return graphml(graph) if file_format == "graphml" else _text(node_link(graph).items())
+
+
+def _as_it_is(numbers: Series[Any]) -> Series[Any]:
+    return numbers
+
+
+def _unpacked(texts: Iterable[Kept]) -> Iterator[bytes]:
     """Those that are not empty."""
-    return filter(None, map(zlib.decompress, texts))
+    return filter(None, (zlib.decompress(bytes(text)) for text in texts))
 
 
 def _run(description: Description, checkpoints: int) -> dict[str, Any]:
@@ -240,9 +251,30 @@ def _lines(value: Any) -> Iterator[bytes]:
         return
     before = b"[\n  "
     for item in value:
-        yield before + (item if isinstance(item, bytes) else line(item).encode())
+        yield before
+        yield from (item,) if isinstance(item, bytes) else _pieces(item)
         before = b",\n  "
     yield b"]" if before.startswith(b",") else b"[]"
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    """`line` of a value; of a series in a dict, some numbers at a time."""
+    if not isinstance(value, dict) or not any(isinstance(item, Series) for item in value.values()):
+        yield line(value).encode()
+        return
+    before = "{"
+    for key, item in value.items():
+        yield f"{before}{_name(key)}".encode()
+        yield from _series(item) if isinstance(item, Series) else (line(item).encode(),)
+        before = ", "
+    yield b"}"
+
+
+def _series(numbers: Series[Any]) -> Iterator[bytes]:
+    yield b"["
+    for first in range(0, len(numbers), _PART):
+        yield (", " * (first > 0) + line(list(numbers[first : first + _PART]))[1:-1]).encode()
+    yield b"]"
 
 
 def line(value: Any) -> str:

@@ -71,7 +71,7 @@ def parts(findings: Findings) -> Iterator[Part]:
         yield Part(
             first,
             findings.steps[span],
-            findings.files[span],
+            tuple(findings.files[span]),
             block,
             findings.tracks.labels[span],
             losses[span],

@@ -18,6 +18,7 @@ ROOMS = {
     "version": "",
     "errors": "",
     "display": "",
+    "series": "",
     "codec": "",
     "columns": "",
     "packed": "",

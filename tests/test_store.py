@@ -588,6 +588,8 @@ DAMAGE = {
     "another record": statement("UPDATE branch SET record = '{}'"),
     "lost weights": statement("UPDATE circuits SET m = zeroblob(3)"),
     "no checkpoints": statement("DELETE FROM checkpoint"),
+    "one checkpoint less": statement("DELETE FROM checkpoint WHERE number = 3"),
+    "lost places of branches": statement("DELETE FROM segment WHERE branch = 0"),
 }
 
 

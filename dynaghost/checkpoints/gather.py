@@ -1,13 +1,15 @@
 """What a folder, a list or a mapping holds: checkpoints not yet in order, and what was left out."""
 
+import bisect
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -22,6 +24,8 @@ Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
 
 _SUFFIXES = {".pt", ".pth", ".ckpt", ".npz", ".safetensors"}
 _SMALL = 1 << 16
+# Bytes of a digest.
+_DIGEST = 32
 _TRAINING_WORDS = ("loss", "acc", "history", "grad_norm", "metric", "epoch", "step", "time", "lr", "seed")
 
 
@@ -228,12 +232,48 @@ def _check_stacks(stacks: Sequence[StackedRun]) -> None:
             )
 
 
-def stacked_checkpoints(stacks: Sequence[StackedRun]) -> Iterator[Checkpoint]:
-    """Every checkpoint of stacked archives in order, with its digest."""
-    for one in stacks:
-        source, name = one.source, one.source.path.name
-        for row, (step, digest) in enumerate(zip(one.steps, source.digests(len(one.steps)), strict=True)):
-            yield Checkpoint(step, f"{name}[{row}]", source.path, digest, None, source, row)
+class StackedCheckpoints(Sequence[Checkpoint]):
+    """Every checkpoint of stacked archives in order, with its digest; each made when it is asked for.
+
+    Parameters
+    ----------
+    stacks : sequence of StackedRun
+        Read once, for the digests.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is damaged.
+    """
+
+    def __init__(self, stacks: Sequence[StackedRun]) -> None:
+        self._sources = tuple(one.source for one in stacks)
+        self._first = (0, *itertools.accumulate(len(one.steps) for one in stacks))
+        self.steps = stacks[0].steps if len(stacks) == 1 else tuple(step for one in stacks for step in one.steps)
+        digests = bytearray()
+        for one in stacks:
+            for digest in one.source.digests(len(one.steps)):
+                digests += digest
+        self._digests = bytes(digests)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @overload
+    def __getitem__(self, index: int) -> Checkpoint: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Checkpoint, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Checkpoint | tuple[Checkpoint, ...]:
+        places = range(len(self.steps))[index]
+        return self._at(places) if isinstance(places, int) else tuple(map(self._at, places))
+
+    def _at(self, place: int) -> Checkpoint:
+        number = bisect.bisect_right(self._first, place) - 1
+        source, row = self._sources[number], place - self._first[number]
+        digest = self._digests[_DIGEST * place : _DIGEST * (place + 1)]
+        return Checkpoint(self.steps[place], f"{source.path.name}[{row}]", source.path, digest, None, source, row)
 
 
 def _held(path: Path, listed: bool) -> tuple[Outline | None, str, bytes | None]:

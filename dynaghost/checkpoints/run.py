@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dynaghost.checkpoints import metrics as tables
-from dynaghost.checkpoints.gather import Checkpoint, Files, Source, folder_of, gather, stacked_checkpoints
+from dynaghost.checkpoints.gather import Checkpoint, Files, Source, StackedCheckpoints, folder_of, gather
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
 from dynaghost.checkpoints.periods import period_told
@@ -26,6 +26,7 @@ from dynaghost.checkpoints.settings import (
 from dynaghost.checkpoints.stacked import StackedRun
 from dynaghost.display import table
 from dynaghost.errors import CheckpointError, counted
+from dynaghost.packed import few
 from dynaghost.systems.trials import Trials
 
 
@@ -39,8 +40,8 @@ class Run:
         Where they come from.
     axis : str
         "epoch" or "step": what the checkpoints' `step` counts.
-    checkpoints : tuple of Checkpoint
-        Their steps strictly increase.
+    checkpoints : sequence of Checkpoint
+        Their steps strictly increase; of stacked archives each is made when it is asked for.
     metrics : Metrics
         Loss and gradient norm along the whole training; without rows where nothing is known.
     settings : Settings
@@ -59,7 +60,7 @@ class Run:
 
     source: str
     axis: str
-    checkpoints: tuple[Checkpoint, ...]
+    checkpoints: Sequence[Checkpoint]
     metrics: Metrics
     settings: Settings
     order: str
@@ -70,7 +71,14 @@ class Run:
     @property
     def steps(self) -> tuple[int, ...]:
         """Of the checkpoints."""
+        if isinstance(self.checkpoints, StackedCheckpoints):
+            return self.checkpoints.steps
         return tuple(checkpoint.step for checkpoint in self.checkpoints)
+
+    @property
+    def files(self) -> Sequence[str]:
+        """Of the checkpoints."""
+        return few(str, (checkpoint.file for checkpoint in self.checkpoints))
 
     def __repr__(self) -> str:
         return f"Run({self.source}: {self.order}; {counted(len(self.metrics), 'metric')})"
@@ -238,9 +246,9 @@ def load_run(
     )
 
 
-def _checkpoints(files: Files, ordered: Ordered) -> tuple[Checkpoint, ...]:
+def _checkpoints(files: Files, ordered: Ordered) -> Sequence[Checkpoint]:
     if files.stacks:
-        return tuple(stacked_checkpoints(files.stacks))
+        return StackedCheckpoints(files.stacks)
     return tuple(files.checkpoint(step, one.file) for step, one in zip(ordered.steps, ordered.entries, strict=True))
 
 
@@ -308,7 +316,7 @@ def _metrics_of(stacks: Sequence[StackedRun]) -> Metrics:
     """The losses beside the weights of stacked archives, if all of them have some."""
     if any(one.loss is None for one in stacks):
         return Metrics(np.empty(0), None, None, "")
-    steps = np.array([float(step) for one in stacks for step in one.steps])
+    steps = np.concatenate([np.array(one.steps, float) for one in stacks])
     loss = np.concatenate([one.loss for one in stacks if one.loss is not None])
     norms = [one.grad_norm for one in stacks if one.grad_norm is not None]
     return Metrics(steps, loss, np.concatenate(norms) if len(norms) == len(stacks) else None, "the checkpoints")

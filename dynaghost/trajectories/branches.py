@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import Kind
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.homotopy import Side
@@ -33,9 +34,9 @@ class Segment:
     ----------
     branch : int
     kind : Kind
-    steps : list of int
+    steps : sequence of int
         Checkpoints at which it is seen; none if it lives between two checkpoints only.
-    x : list of float
+    x : sequence of float
         Where it is at each.
     born, died : tuple of (int, Relation) or None
         The crossing that begins and ends it, by index, and how; None at the ends of the run or where it was lost.
@@ -45,8 +46,8 @@ class Segment:
 
     branch: int
     kind: Kind
-    steps: list[int] = field(default_factory=list)
-    x: list[float] = field(default_factory=list)
+    steps: Series[int] = field(default_factory=lambda: Series(int))
+    x: Series[float] = field(default_factory=lambda: Series(float))
     born: tuple[int, Relation] | None = None
     died: tuple[int, Relation] | None = None
     lost: str = ""

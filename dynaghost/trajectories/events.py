@@ -6,6 +6,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from dynaghost.display import table
 from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.trajectories.branches import Crossing, CrossingKind, Stretch
@@ -181,12 +183,12 @@ def _halves(course: Course, link: int) -> dict[str, Any]:
         before = _before_capture(course, link) - threshold
         wrong = all(before * (_end(course, e) - threshold) < 0 for e in later)
     norms = course.losses.grad_norm
-    known = [] if norms is None else [float(norm) for norm in norms if norm == norm]
+    known = np.empty(0) if norms is None else norms[~np.isnan(norms)]
     gone = stagnation_of(course.losses)
     return {
         "wrong_since": wrong,
         "gradient_gone": gone is not None and gone.before >= course.steps[link],
-        "last_grad_norm": known[-1] if known else None,
+        "last_grad_norm": float(known[-1]) if len(known) else None,
     }
 
 

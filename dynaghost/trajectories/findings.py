@@ -24,7 +24,7 @@ from dynaghost.trajectories.verdict import Verdict
 if TYPE_CHECKING:
     import pandas
 
-    from dynaghost.trajectories.graph import Graph
+    from dynaghost.trajectories.graph import Graph, Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Findings:
     description : Description
     steps : tuple of int
         Of the checkpoints.
-    files : tuple of str
+    files : sequence of str
     circuits : sequence of System
         One a checkpoint: latent circuits, or the networks themselves. An analysis that was loaded has latent circuits
         only; for other networks it is empty.
@@ -159,7 +159,7 @@ class Findings:
 
     description: Description
     steps: tuple[int, ...]
-    files: tuple[str, ...]
+    files: Sequence[str]
     circuits: Sequence[System] = field(repr=False)
     points: Sequence[SlowPoints] = field(repr=False)
     tracks: Tracks = field(repr=False)
@@ -198,10 +198,14 @@ class Findings:
     @cached_property
     def graph(self) -> "Graph":
         """Branch segments and events as nodes (`trajectories.graph`)."""
+        return self.event_graph(list)
+
+    def event_graph(self, numbers: "Numbers") -> "Graph":
+        """The same graph, made anew; `numbers` makes the steps and places of a segment from its series."""
         from dynaghost.trajectories.graph import event_graph
 
         span = (self.steps[0], self.steps[-1])
-        return event_graph(self.branches, self.events, self.verdicts, self.structural, span)
+        return event_graph(self.branches, self.events, self.verdicts, self.structural, span, numbers=numbers)
 
     def visited(self, step: int) -> Array | None:
         """The states that trials visit at a checkpoint: (trials, times, dim), in the coordinates of the slow points.

@@ -1,7 +1,9 @@
 """Branches and events as one directed graph: segments of branches and events are nodes, in the order of training."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,12 +11,18 @@ from typing import Any, TypeAlias
 import networkx as nx
 
 from dynaghost.errors import DynaghostError
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import Kind
 from dynaghost.trajectories.branches import Branch, Relation
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.verdict import Verdict
 
 Graph: TypeAlias = "nx.DiGraph"
+Numbers = Callable[[Series[Any]], Sequence[Any]]
+
+# Stands for a text that is too long to be held: a character of no alphabet, and the text's number.
+_MARK = re.compile("\ue000(\\d+)\ue000")
+_PART = 4096  # numbers that are text at once
 
 # A step is an int of a checkpoint or a float of the loss curve; an event is at one κ, a segment at many.
 _FLOATS = ("before", "after", "at", "place", "first", "last", "loss_before", "loss_after")
@@ -33,6 +41,8 @@ def event_graph(
     verdicts: Sequence[Verdict],
     structural: Sequence[int],
     span: tuple[int, int],
+    *,
+    numbers: Numbers = list,
 ) -> Graph:
     """The event graph of a run.
 
@@ -44,6 +54,8 @@ def event_graph(
         Id of the event of every crossing, by the crossing's index.
     span : tuple of int
         First and last checkpoint.
+    numbers : callable
+        What `steps` and `x` of a segment are, from its own series: lists by default.
 
     Returns
     -------
@@ -69,7 +81,7 @@ def event_graph(
         graph.add_node(f"e{event.id}", **_event_attributes(event, lanes))
     for branch in branches:
         for i in range(len(branch.segments)):
-            _add_segment(graph, branch, i, events, structural, span)
+            _add_segment(graph, branch, i, events, structural, span, numbers)
             graph.nodes[f"b{branch.id}.{i}"]["lane"] = lanes[branch.id]
     for event in events:
         _link_other(graph, branches, event)
@@ -84,17 +96,45 @@ def flattened(graph: Graph) -> Graph:
     `branches` are text, their numbers separated by spaces; `branch`, `lane` and `drop` are ints, all others are text.
     Where a node has None, the attribute is missing.
     """
+    return _flattened(graph, _words)
+
+
+def _flattened(graph: Graph, text: Callable[[Sequence[Any]], str]) -> Graph:
     plain = nx.DiGraph(**graph.graph)
     for node, attributes in graph.nodes(data=True):
-        plain.add_node(node, **_plain(attributes))
+        plain.add_node(node, **_plain(attributes, text))
     for first, second, attributes in graph.edges(data=True):
-        plain.add_edge(first, second, **_plain(attributes))
+        plain.add_edge(first, second, **_plain(attributes, text))
     return plain
 
 
 def write_graphml(graph: Graph, path: Any) -> None:
-    """The graph as GraphML."""
-    nx.write_graphml(flattened(graph), path)
+    """The graph as GraphML, into a file of this name or an open one."""
+    if hasattr(path, "write"):
+        path.writelines(graphml(graph))
+        return
+    with open(path, "wb") as stream:
+        stream.writelines(graphml(graph))
+
+
+def graphml(graph: Graph) -> Iterator[bytes]:
+    """The graph as GraphML, a piece at a time: the steps and places of a segment may be many."""
+    long: list[Sequence[Any]] = []
+
+    def mark(numbers: Sequence[Any]) -> str:
+        # Where there is no text an element is written in another way.
+        long.append(numbers)
+        return f"\ue000{len(long) - 1}\ue000" if numbers else ""
+
+    skeleton = BytesIO()
+    nx.write_graphml(_flattened(graph, mark), skeleton)
+    for i, piece in enumerate(_MARK.split(skeleton.getvalue().decode())):
+        if i % 2 == 0:
+            yield piece.encode()
+            continue
+        numbers = long[int(piece)]
+        for first in range(0, len(numbers), _PART):
+            yield (" " * (first > 0) + _words(numbers[first : first + _PART])).encode()
 
 
 def node_link(graph: Graph) -> dict[str, Any]:
@@ -177,22 +217,27 @@ def _check(graph: Graph) -> None:
         raise ValueError("no first and last step")
 
 
-def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {key: _one_type(key, value) for key, value in attributes.items() if value is not None}
+def _plain(attributes: dict[str, Any], text: Callable[[Sequence[Any]], str]) -> dict[str, Any]:
+    return {key: _one_type(key, value, text) for key, value in attributes.items() if value is not None}
 
 
-def _one_type(key: str, value: Any) -> Any:
+def _one_type(key: str, value: Any, text: Callable[[Sequence[Any]], str]) -> Any:
     if key in _TEXTS:
-        return " ".join(map(str, value if isinstance(value, list) else [value]))
+        return text(value if isinstance(value, list | Series) else [value])
     return float(value) if key in _FLOATS else value
+
+
+def _words(numbers: Sequence[Any]) -> str:
+    return " ".join(map(str, numbers))
 
 
 def _lanes(branches: Sequence[Branch]) -> dict[int, int]:
     """Rank of each branch by its mean place; of those between two checkpoints only, which have none, the first ones."""
     means = {}
     for branch in branches:
-        x = [value for segment in branch.segments for value in segment.x]
-        means[branch.id] = sum(x) / len(x) if x else float("-inf")
+        number = sum(len(segment.x) for segment in branch.segments)
+        total = sum(x for segment in branch.segments for x in segment.x)
+        means[branch.id] = total / number if number else float("-inf")
     return {branch: lane for lane, branch in enumerate(sorted(means, key=lambda b: (means[b], b)))}
 
 
@@ -218,6 +263,7 @@ def _add_segment(
     events: Sequence[Event],
     structural: Sequence[int],
     span: tuple[int, int],
+    numbers: Numbers,
 ) -> None:
     segment = branch.segments[i]
     name = f"b{branch.id}.{i}"
@@ -232,8 +278,8 @@ def _add_segment(
         point=segment.kind.value,
         first=first,
         last=last,
-        steps=list(segment.steps),
-        x=list(segment.x),
+        steps=numbers(segment.steps),
+        x=numbers(segment.x),
         lost=segment.lost,
         place=0.5 * (first + last),
     )

@@ -69,7 +69,7 @@ def compute(steps: tuple[int, ...], networks: Sequence[System], trial: Trial | N
         steps[:size],
         Block.of(SlowPoints, points),
         Block.of(Link, follow(m, n, b)),
-        tuple(odd),
+        Block.of(bool, odd),
         () if trial is None else ends(networks[:size], points, trial, own),
         Stack.of(own),
     )

@@ -4,14 +4,17 @@ The pair is the ghost's identity, the minimum of the speed its location. Its pas
 minimum of its own, and that growth is what a loss drop may come from.
 """
 
+import heapq
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
 from dynaghost.kernels.complex_points import complex_value, continue_pair
 from dynaghost.packed import Packed
+from dynaghost.series import Series
 from dynaghost.slowpoints.complexified import pair_near, passage_time
 from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.systems.base import Array, Time
@@ -24,12 +27,41 @@ _FAINT = 0.01
 _FIRST_STEP, _LEAST_STEP = 0.125, 1e-6
 # Relative distance below which two numbers are one pair.
 _SAME = 1e-6
+_PLACE = itemgetter(0, 1)
 # Distance from a saddle-node, as a share of the way to the checkpoint, at which the pair it leaves is looked up.
 _ASIDE = 1e-4
 
 
-Story = dict[int, tuple[complex, float]]
-"""Checkpoint index → pair and its passage time."""
+class Story:
+    """A pair at the checkpoints at which it is known, by their indices, which increase, with its passage times."""
+
+    __slots__ = ("indices", "times", "z")
+
+    def __init__(self) -> None:
+        self.indices, self.z, self.times = Series(int), Series(complex), Series(float)
+
+    def append(self, e: int, z: complex, time: float) -> None:
+        """One checkpoint more, after all others."""
+        self.indices.append(e)
+        self.z.append(z)
+        self.times.append(time)
+
+    def extend(self, later: "Story") -> None:
+        """Checkpoints after all others."""
+        self.indices.extend(later.indices)
+        self.z.extend(later.z)
+        self.times.extend(later.times)
+
+    def reversed(self) -> "Story":
+        """One that was followed backwards, forwards."""
+        made = Story()
+        made.indices, made.z, made.times = self.indices.reversed(), self.z.reversed(), self.times.reversed()
+        return made
+
+    def at(self, e: int) -> complex | None:
+        """The pair at a checkpoint, None where it is not known."""
+        i = bisect_left(self.indices, e)
+        return self.z[i] if self.indices[i : i + 1] == [e] else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +72,26 @@ class PairTrack:
     ----------
     branch : int
         Whose ghost it is, at some checkpoint, or whose two fixed points it becomes.
-    steps : tuple of int
+    steps : sequence of int
         Checkpoints at which it is known, increasing.
-    z : tuple of complex
+    z : sequence of complex
         The one with Im z > 0 at each.
-    passage_times : tuple of float
+    passage_times : sequence of float
         In τ (flow) or iterations (map).
     lost : tuple of int
         Checkpoints to which it could not be followed, though it was neither real nor faint at the one before.
     """
 
     branch: int
-    steps: tuple[int, ...]
-    z: tuple[complex, ...]
-    passage_times: tuple[float, ...]
+    steps: Series[int]
+    z: Series[complex]
+    passage_times: Series[float]
     lost: tuple[int, ...] = ()
 
     def at(self, step: int) -> tuple[complex, float] | None:
         """Pair and passage time at a checkpoint, None where it is not known."""
         i = bisect_left(self.steps, step)
-        return (self.z[i], self.passage_times[i]) if self.steps[i : i + 1] == (step,) else None
+        return (self.z[i], self.passage_times[i]) if self.steps[i : i + 1] == [step] else None
 
 
 def follow_pairs(
@@ -87,24 +119,32 @@ def follow_pairs(
     folds = [crossing for crossing in crossings if crossing.kind is CrossingKind.SADDLE_NODE]
     for branch in branches:
         own = [fold for fold in folds if fold.branches[0] == branch.id]
-        known = _at_folds(own, branch, steps, circuits) | _at_ghosts(branch, points, labels)
+        known = _known(_at_folds(own, branch, steps, circuits), _at_ghosts(branch, points, labels))
         tracks += [_track(branch.id, *story, steps) for story in _stories(known, branch, steps, weights)]
     return tuple(tracks)
+
+
+def _known(folds: dict[int, complex], ghosts: Iterator[tuple[int, complex]]) -> Iterator[tuple[int, complex]]:
+    """Checkpoint index and pair, in order, of both; where both know one it is the ghosts'."""
+    before = -1
+    ranked = ((e, 0, z) for e, z in ghosts), ((e, 1, z) for e, z in sorted(folds.items()))
+    for e, _, z in heapq.merge(*ranked, key=_PLACE):
+        if e != before:
+            yield e, z
+        before = e
 
 
 def _at_ghosts(
     branch: Branch,
     points: Sequence[SlowPoints],
     labels: Sequence[Sequence[int]],
-) -> dict[int, complex]:
-    """Checkpoint index → pair, where the branch is a ghost whose pair Newton reached."""
-    known = {}
+) -> Iterator[tuple[int, complex]]:
+    """Checkpoint index and pair, where the branch is a ghost whose pair Newton reached."""
     for e, ghosts in enumerate(labels):
         if branch.id in ghosts:
             z = points[e].ghosts[list(ghosts).index(branch.id)].complex_point
             if z is not None:
-                known[e] = complex(z[0])
-    return known
+                yield e, complex(z[0])
 
 
 def _at_folds(
@@ -141,24 +181,27 @@ def _between(first: RankOneCircuit, second: RankOneCircuit, s: float) -> RankOne
 
 
 def _stories(
-    known: dict[int, complex], branch: Branch, steps: Sequence[int], weights: "_Weights"
+    known: Iterable[tuple[int, complex]], branch: Branch, steps: Sequence[int], weights: "_Weights"
 ) -> list[tuple[Story, list[int]]]:
     """The pairs known at some checkpoints, each followed as far as it goes; one story for those that are the same.
 
     With each the checkpoints (by index) to which it was lost.
     """
     stories: list[tuple[Story, list[int]]] = []
-    for e, z in sorted(known.items()):
-        if not any(e in story and abs(story[e][0] - z) <= _SAME * (1 + abs(z)) for story, _ in stories):
+    for e, z in known:
+        places = (story.at(e) for story, _ in stories)
+        if not any(at is not None and abs(at - z) <= _SAME * (1 + abs(z)) for at in places):
             earlier, lost_before = _continued(e, z, -1, branch, steps, weights)
             later, lost_after = _continued(e, z, 1, branch, steps, weights)
-            story = earlier | {e: (z, weights.time(e, z))} | later
+            story = earlier.reversed()
+            story.append(e, z, weights.time(e, z))
+            story.extend(later)
             # Where a saddle-node or a break lies between two stretches, they are one story all the same.
-            before = next((other for other in stories if max(other[0]) < min(story)), None)
+            before = next((other for other in stories if other[0].indices[-1] < story.indices[0]), None)
             if before is None:
                 stories.append((story, lost_before + lost_after))
             else:
-                before[0].update(story)
+                before[0].extend(story)
                 before[1].extend(lost_before + lost_after)
     return stories
 
@@ -170,7 +213,7 @@ def _continued(
 
     With it the checkpoint to which it was lost, if it was neither.
     """
-    found: Story = {}
+    found = Story()
     here = weights.rows[e]
     while 0 <= e + move < len(steps):
         at_next = branch.at(steps[e + move])
@@ -183,7 +226,7 @@ def _continued(
         if not z.imag > 1e-9 or (time := weights.time_at(there, z)) < _FAINT:
             break
         e, here = e + move, there
-        found[e] = z, time
+        found.append(e, z, time)
     return found, []
 
 
@@ -216,12 +259,6 @@ class _Weights:
         return passage_time(complex(complex_value(*weights, z)[1]), self.flow, self.leak)
 
 
-def _track(branch: int, known: Story, lost: list[int], steps: Sequence[int]) -> PairTrack:
-    order = sorted(known)
-    return PairTrack(
-        branch,
-        tuple(steps[e] for e in order),
-        tuple(known[e][0] for e in order),
-        tuple(known[e][1] for e in order),
-        tuple(sorted(steps[e] for e in lost)),
-    )
+def _track(branch: int, story: Story, lost: list[int], steps: Sequence[int]) -> PairTrack:
+    seen = Series(int, (steps[e] for e in story.indices))
+    return PairTrack(branch, seen, story.z, story.times, tuple(sorted(steps[e] for e in lost)))

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dynaghost.packed import Packed
+from dynaghost.packed import Mapped, Packed
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.low_rank import RankOneCircuit
 from dynaghost.trajectories.branches import Branch, CrossingKind, Labels, Relation, Segment, Stretch, Tracks
@@ -52,7 +52,7 @@ def reunite(
     names = _renumbered(len(tracks.branches), before)
     united = _renamed(tracks, names, before)
     changed = {names[b] for b in before}
-    ghosts = [labels.ghosts for labels in united.labels]
+    ghosts = Mapped(_ghosts, united.labels)
     again = [united.branches[b] for b in sorted(changed)]
     followed = follow_pairs(steps, circuits, points, again, ghosts, united.crossings)
     kept = [replace(track, branch=names[track.branch]) for track in pairs if names[track.branch] not in changed]
@@ -101,9 +101,8 @@ def _pairs_at(
 
 def _one(first: PairTrack, second: PairTrack) -> bool:
     """Whether two tracks are of one pair: it is the same at some checkpoint to which both were followed."""
-    places = dict(zip(second.steps, second.z, strict=True))
-    common = ((z, places[step]) for step, z in zip(first.steps, first.z, strict=True) if step in places)
-    return any(_near(a, b) for a, b in common)
+    common = ((z, second.at(step)) for step, z in zip(first.steps, first.z, strict=True))
+    return any(at is not None and _near(z, at[0]) for z, at in common)
 
 
 def _near(first: complex, second: complex) -> bool:
@@ -129,13 +128,23 @@ def _renamed(tracks: Tracks, names: Sequence[int], before: Mapping[int, int]) ->
         tracks,
         branches=tuple(Branch(b, tuple(segments)) for b, segments in branches.items()),
         crossings=tuple(replace(one, branches=_all(one.branches, names)) for one in tracks.crossings),
-        labels=tuple(Labels(_all(one.roots, names), _all(one.ghosts, names)) for one in tracks.labels),
+        labels=_renamed_labels(tracks.labels, names),
         stretches=Packed.of(Stretch, (replace(one, roots=_all(one.roots, names)) for one in tracks.stretches)),
     )
 
 
+def _renamed_labels(labels: Sequence[Labels], names: Sequence[int]) -> tuple[Labels, ...]:
+    """One record serves all checkpoints with the same branches, of which most runs have few."""
+    known = {one: Labels(_all(one.roots, names), _all(one.ghosts, names)) for one in set(labels)}
+    return tuple(known[one] for one in labels)
+
+
+def _ghosts(labels: Labels) -> tuple[int, ...]:
+    return labels.ghosts
+
+
 def _renamed_segment(segment: Segment, branch: int) -> Segment:
-    return replace(segment, branch=branch, steps=list(segment.steps), x=list(segment.x))
+    return replace(segment, branch=branch, steps=segment.steps[:], x=segment.x[:])
 
 
 def _continue(last: Segment, first: Segment) -> None:

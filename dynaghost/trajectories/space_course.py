@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.course import Losses, enclosing
@@ -265,8 +266,9 @@ def pair_tracks(steps: Sequence[int], points: Sequence[SlowPoints], tracks: Spac
                 z = complex(tracks.axis.of(ghost.complex_point.real), float(np.linalg.norm(ghost.complex_point.imag)))
                 found.setdefault(branch, []).append((step, z, ghost.passage_time))
     return tuple(
-        PairTrack(branch, *(tuple(column) for column in zip(*rows, strict=True)))
+        PairTrack(branch, Series(int, steps), Series(complex, z), Series(float, times))
         for branch, rows in sorted(found.items())
+        for steps, z, times in [zip(*rows, strict=True)]
     )
 
 

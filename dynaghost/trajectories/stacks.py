@@ -1,11 +1,12 @@
 """The latent circuits of consecutive checkpoints as three stacked arrays: what a store keeps of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from dynaghost.packed import Aside
 from dynaghost.systems.base import Array, Time
 from dynaghost.systems.low_rank import Form, LatentCircuit, RankOneCircuit
 
@@ -67,6 +68,36 @@ class Stack:
         stacks = zip((self.m, self.n, self.b), shapes, strict=True)
         m, n, b = (np.frombuffer(blob, "<f8").astype(float).reshape(-1, *shape) for blob, shape in stacks)
         return m, n, b
+
+
+class StackAside:
+    """A stack whose weights are set aside.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import RankOneRNN
+    >>> aside = StackAside(Stack.of([RankOneRNN([1.0], [3.0], [0.5]).latent()]), Aside())
+    >>> [circuit.b.tolist() for circuit in aside]
+    [[0.5]]
+    """
+
+    def __init__(self, stack: Stack, aside: Aside) -> None:
+        self._bare = replace(stack, m=b"", n=b"", b=b"")
+        self._kept = tuple(aside.put(blob) for blob in (stack.m, stack.n, stack.b))
+
+    def __len__(self) -> int:
+        return len(self._bare)
+
+    def __iter__(self) -> Iterator[Circuit]:
+        return iter(self._whole())
+
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """The three, which nobody else has."""
+        return self._whole().arrays()
+
+    def _whole(self) -> Stack:
+        m, n, b = map(bytes, self._kept)
+        return replace(self._bare, m=m, n=n, b=b)
 
 
 @runtime_checkable

@@ -151,7 +151,8 @@ def _state(network: LowRankRNN, trial: Trial) -> Array:
     x0 = np.asarray(trial.x0, dtype=float)
     if x0.ndim and x0.shape != (network.dim,):
         raise DynaghostError(f"x0: expected one number or {network.dim}, one a unit, got an array of shape {x0.shape}")
-    return np.broadcast_to(x0, (network.dim,))
+    # One number for all units, summed in the order of such views; `np.broadcast_to` leaves garbage in cycles.
+    return x0 if x0.ndim else np.ndarray((network.dim,), float, x0, strides=(0,))
 
 
 def _arrived(places: Array, end: float) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from dynaghost.display import table
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import Certificate, Kind
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.course import Course
@@ -261,9 +262,12 @@ class _Window:
         self.course, self.low, self.high = course, low, high
         self.first, self.last = course.steps[low], course.steps[high]
         self.visited: Array | None = None
-        known = [visited for e in self.checkpoints if (visited := course.visited(e)) is not None]
+        known = Series(float)
+        for e in self.checkpoints:
+            known.extend(() if (visited := course.visited(e)) is None else visited.tolist())
         if known:
-            self.visited = np.unique(np.concatenate(known))
+            self.visited = known.array()
+            self.visited.sort()
 
     @property
     def checkpoints(self) -> range:
@@ -275,7 +279,10 @@ class _Window:
 
     def distance(self, x: float) -> float:
         """From `x` to the nearest visited state; 0 where no trial is known."""
-        return 0.0 if self.visited is None else float(np.min(np.abs(self.visited - x)))
+        if self.visited is None:
+            return 0.0
+        i = int(np.searchsorted(self.visited, x))
+        return float(np.min(np.abs(self.visited[max(i - 1, 0) : i + 1] - x)))
 
     @property
     def share(self) -> float:

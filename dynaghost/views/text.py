@@ -1,10 +1,12 @@
 """What the terminal shows: the run, what is proved, the events in order, and the verdicts in plain words."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dynaghost.errors import counted
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import Certificate, Coverage, FixedPoint, Ghost, SlowPoints
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.chance import Chance, chance
@@ -38,11 +40,12 @@ def _run(findings: Findings) -> list[str]:
 
 def _points(findings: Findings) -> list[str]:
     total, told = len(findings.points), Counter[str]()
-    shapes, coverages = list[tuple[int, int]](), list[Coverage]()
+    numbers, coverages = (Series(int), Series(int)), list[Coverage]()
     # One pass: of a long run, points are made anew each time.
     for at in findings.points:
         told.update(_facts(at))
-        shapes.append((len(at.fixed_points), len(at.ghosts)))
+        numbers[0].append(len(at.fixed_points))
+        numbers[1].append(len(at.ghosts))
         if at.coverage is not None and not at.complete:
             coverages.append(at.coverage)
     where = " on the whole line" if findings.description.dim == 1 else ""
@@ -57,7 +60,7 @@ def _points(findings: Findings) -> list[str]:
             f"certificates carried over at {carried}, searched at {total - carried - balls}, "
             f"by ball arithmetic at {balls}",
         )
-    return [*lines, *_coverage(coverages), *_counts(findings, shapes)]
+    return [*lines, *_coverage(coverages), *_counts(findings, *numbers)]
 
 
 def _facts(at: SlowPoints) -> dict[str, int]:
@@ -82,15 +85,15 @@ def _coverage(known: Sequence[Coverage]) -> Iterator[str]:
         )
 
 
-def _counts(findings: Findings, shapes: Sequence[tuple[int, int]]) -> Iterator[str]:
+def _counts(findings: Findings, fixed_points: Series[int], ghosts: Series[int]) -> Iterator[str]:
     """How many slow points there are, in stretches of training over which that stays the same."""
     axis, begun = findings.description.axis, 0
-    for i, shape in enumerate(shapes):
-        if i + 1 == len(shapes) or shapes[i + 1] != shape:
-            first, last = findings.steps[begun], findings.steps[i]
-            when = f"at {axis} {first}" if first == last else f"from {axis} {first} to {last}"
-            yield f"  {when}: {counted(shape[0], 'fixed point')}, {counted(shape[1], 'ghost')}"
-            begun = i + 1
+    for shape, same in itertools.groupby(zip(fixed_points, ghosts, strict=True)):
+        end = begun + sum(1 for _ in same)
+        first, last = findings.steps[begun], findings.steps[end - 1]
+        when = f"at {axis} {first}" if first == last else f"from {axis} {first} to {last}"
+        yield f"  {when}: {counted(shape[0], 'fixed point')}, {counted(shape[1], 'ghost')}"
+        begun = end
 
 
 def _events(findings: Findings) -> list[str]:
