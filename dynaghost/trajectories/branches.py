@@ -1,6 +1,5 @@
 """Branches: what a slow point is through training, and what begins, turns and ends it (`tracker` finds them)."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -70,8 +69,8 @@ class Branch:
     def at(self, step: int) -> tuple[Kind, float] | None:
         """Kind and place at a checkpoint; None where the branch has no slow point there."""
         for segment in self.segments:
-            i = bisect_left(segment.steps, step)
-            if segment.steps[i : i + 1] == [step]:
+            i = segment.steps.find(step)
+            if i is not None:
                 return segment.kind, segment.x[i]
         return None
 

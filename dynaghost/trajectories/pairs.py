@@ -5,7 +5,6 @@ minimum of its own, and that growth is what a loss drop may come from.
 """
 
 import heapq
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -60,8 +59,8 @@ class Story:
 
     def at(self, e: int) -> complex | None:
         """The pair at a checkpoint, None where it is not known."""
-        i = bisect_left(self.indices, e)
-        return self.z[i] if self.indices[i : i + 1] == [e] else None
+        i = self.indices.find(e)
+        return None if i is None else self.z[i]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,8 @@ class PairTrack:
 
     def at(self, step: int) -> tuple[complex, float] | None:
         """Pair and passage time at a checkpoint, None where it is not known."""
-        i = bisect_left(self.steps, step)
-        return (self.z[i], self.passage_times[i]) if self.steps[i : i + 1] == [step] else None
+        i = self.steps.find(step)
+        return None if i is None else (self.z[i], self.passage_times[i])
 
 
 def follow_pairs(
