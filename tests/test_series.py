@@ -37,9 +37,8 @@ def test_a_number_is_found_where_it_stands(numbers, number):
     assert found == (numbers.index(number) if number in numbers else None)
 
 
-def test_what_is_not_equal_is_not(
-    other=((1, 2), [1, 2, 3], "12", 12, Series(int, [2, 1]), Series(float, [1.0])),
-):
+def test_what_is_not_equal_is_not():
+    other = ((1, 2), [1, 2, 3], "12", 12, Series(int, [2, 1]), Series(float, [1.0]))
     series = Series(int, [1, 2])
     assert [series == one for one in other] == [True, False, False, False, False, False]
 
