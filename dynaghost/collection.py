@@ -30,6 +30,8 @@ Folder = str | PathLike[str]
 # Settings that need no search again: with others of them a collection is analyzed anew from what was found.
 _OF_MATCHING = ("drop", "x0", "trial", "delay", "threshold", "period", "context", "metrics", "no_metrics")
 
+_PATIENCE = 10.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Collection(Collected):
@@ -369,7 +371,8 @@ def analyze_one(name: str, source: str, out: Path, load: Callable[[str], Run], d
 
 
 def _analyzed(run: Run, out: Path, drops: DropRule | None) -> Analysis:
-    with open_store(out, run) as kept:
+    # A worker whose collection was killed may still be at this run.
+    with open_store(out, run, patience=_PATIENCE) as kept:
         before, written = kept.finished(run, Analysis, drops=drops), kept.files_are_written()
         result = before or analyze(run, drops=drops, done=kept.batch, keep=kept.keep, links=kept)
     if before is None or not written:

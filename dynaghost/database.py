@@ -23,7 +23,9 @@ class Database:
         self.path, self._connection = path, connection
 
     @classmethod
-    def opened(cls, path: Path, create: Iterable[str], begin: Callable[[Self, bool], None]) -> Self:
+    def opened(
+        cls, path: Path, create: Iterable[str], begin: Callable[[Self, bool], None], *, patience: float = 0.0
+    ) -> Self:
         """Open a database, made if need be.
 
         Parameters
@@ -34,6 +36,8 @@ class Database:
             Statements for a new one.
         begin : callable
             Called in the same transaction with the database and whether it is new: writes or checks what it is of.
+        patience : float
+            How long to wait for another process that uses it, in seconds.
 
         Raises
         ------
@@ -42,7 +46,7 @@ class Database:
         """
         made(path.parent)
         with explained(path):
-            connection = sqlite3.connect(path.resolve().as_uri(), timeout=0, isolation_level=None, uri=True)
+            connection = sqlite3.connect(path.resolve().as_uri(), patience, isolation_level=None, uri=True)
             database = cls(path, connection)
             try:
                 for pragma in cls.pragmas:

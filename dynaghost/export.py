@@ -116,19 +116,37 @@ def _json_list(items: Iterator[Any]) -> Iterator[bytes]:
     yield b"]"
 
 
-def export_collection(collection: Collected, folder: str | PathLike[str], file_format: str) -> list[Path]:
-    """Write a collection in a format, one row a run and one a drop; a graph has each run's own results alone.
+def export_collection(
+    collection: Collected,
+    results: Iterable[tuple[str, Findings]],
+    folder: str | PathLike[str],
+    file_format: str,
+) -> list[Path]:
+    """Write a collection in a format: tables with a row a run and a row a drop, and a folder a run as `export` does.
+
+    Parameters
+    ----------
+    collection : Collected
+    results : iterable of (str, Findings)
+        Name and results of each run, as `Collection.results` gives them.
+    folder : path
+    file_format : {"csv", "parquet", "graphml", "json"}
+        A graph has each run for itself alone.
 
     Raises
     ------
     DynaghostError
-        As `export`, and for `graphml`.
+        As `export`.
     """
-    if file_format not in FORMATS or file_format == "graphml":
-        expected = ", ".join(name for name in FORMATS if name != "graphml")
-        raise DynaghostError(f"format: expected one of {expected} for a collection, got {file_format!r}")
+    if file_format not in FORMATS:
+        raise DynaghostError(f"format: expected one of {', '.join(FORMATS)}, got {file_format!r}")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
+    written = [] if file_format == "graphml" else _write_collection(collection, target, file_format)
+    return written + [path for name, found in results for path in export(found, target / name, file_format)]
+
+
+def _write_collection(collection: Collected, target: Path, file_format: str) -> list[Path]:
     if file_format == "json":
         (target / COLLECTION).write_text(json.dumps(as_json(collection)) + "\n", encoding="utf-8")
         return [target / COLLECTION]

@@ -143,7 +143,13 @@ class Store(Database):
 
     @classmethod
     def open(
-        cls, folder: Folder, key: str, *, description: Mapping[str, Any] | None = None, trial: str | None = None
+        cls,
+        folder: Folder,
+        key: str,
+        *,
+        description: Mapping[str, Any] | None = None,
+        trial: str | None = None,
+        patience: float = 0.0,
     ) -> Self:
         """Open the database of a folder, both made if need be.
 
@@ -156,6 +162,8 @@ class Store(Database):
             What is analyzed, ready for JSON: with it the error can say what differs from what the folder holds.
         trial : str, optional
             Equal for trials that end alike: of another trial only the ends in the batches are forgotten.
+        patience : float
+            How long to wait for another process that uses the database, in seconds.
 
         Raises
         ------
@@ -166,7 +174,8 @@ class Store(Database):
         if (Path(folder) / WHOLE).is_file():
             raise StoreError(f"{folder}: expected a folder for the results of one run, got those of many: {ELSEWHERE}")
         about = dict(description or {})
-        return cls.opened(Path(folder) / DATABASE, CREATE, lambda store, new: store._begin(new, key, about, trial))
+        path = Path(folder) / DATABASE
+        return cls.opened(path, CREATE, lambda store, new: store._begin(new, key, about, trial), patience=patience)
 
     def __init__(self, path: Path, connection: sqlite3.Connection, run: int | None = None) -> None:
         super().__init__(path, connection)
@@ -358,7 +367,7 @@ class Store(Database):
         )
 
 
-def open_store(folder: Folder, run: Run) -> Store:
+def open_store(folder: Folder, run: Run, *, patience: float = 0.0) -> Store:
     """The store of a run's analysis: `analyze(run, done=store.batch, keep=store.keep)` goes on where it stopped.
 
     Parameters
@@ -367,6 +376,8 @@ def open_store(folder: Folder, run: Run) -> Store:
         Of the results. Those that the database of a collection around it holds are taken up from there.
     run : Run
         Its files are read once, for `Run.content_hash`.
+    patience : float
+        How long to wait for another process that uses it, in seconds.
 
     Raises
     ------
@@ -376,7 +387,7 @@ def open_store(folder: Folder, run: Run) -> Store:
     content, steps = run.search_hash(), run.steps
     told = _described(run.source, run.axis, steps, content) | run.settings.values_of_search()
     _lend(Path(folder))
-    return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends())
+    return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends(), patience=patience)
 
 
 def finished_in_collection(

@@ -15,6 +15,7 @@ import pytest
 
 from dynaghost.analysis import analyze, load_analysis
 from dynaghost.checkpoints.run import load_run
+from dynaghost.collected import Collected, Row
 from dynaghost.collection import analyze_collection, find_runs, is_collection, load_collection, merge
 from dynaghost.collection_store import CollectionStore
 from dynaghost.errors import DynaghostError, StoreError
@@ -23,6 +24,8 @@ from dynaghost.run_tables import COLUMNS
 from dynaghost.store import open_store
 from dynaghost.summary import document
 from dynaghost.trajectories.chance import chance
+from dynaghost.trajectories.compare import compare
+from dynaghost.trajectories.graph import read_graph
 from dynaghost.views.collection_text import collection_summary
 
 RATES = {"a": 0.1, "b": 0.1, "c": 0.2}
@@ -227,7 +230,7 @@ def test_sources(runs, tmp_path):
 
 def test_export(runs, tmp_path):
     found = analyze_collection(runs, tmp_path / "out")
-    runs_csv, drops_csv = export_collection(found, tmp_path / "export", "csv")
+    runs_csv, drops_csv, *each = export_collection(found, found.results(), tmp_path / "export", "csv")
     rows, drops = (
         list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) for path in (runs_csv, drops_csv)
     )
@@ -235,12 +238,52 @@ def test_export(runs, tmp_path):
         (name, str(rate), "1") for name, rate in RATES.items()
     ]
     assert [row["run"] for row in drops] == list(RATES)
-    (path,) = export_collection(found, tmp_path / "export", "json")
+    assert [path.relative_to(tmp_path / "export").as_posix() for path in each[:4]] == [
+        f"a/{name}.csv" for name in ("checkpoints", "points", "events", "verdicts")
+    ]
+    assert len(each[1].read_text(encoding="utf-8").splitlines()) == 1 + len(list(found["a"].rows()))
+    path, alone, *_ = export_collection(found, found.results(), tmp_path / "export", "json")
+    assert json.loads(alone.read_text(encoding="utf-8")) == document(found["a"])
     assert [row["name"] for row in json.loads(path.read_text(encoding="utf-8"))["runs"]] == list(RATES)
-    with pytest.raises(DynaghostError, match="for a collection"):
-        export_collection(found, tmp_path / "export", "graphml")
+    graphs = export_collection(found, found.results(), tmp_path / "export", "graphml")
+    assert [read_graph(path).nodes for path in graphs] == [one.graph.nodes for _, one in found.results()]
+    with pytest.raises(DynaghostError, match="expected one of csv, parquet, graphml, json, got 'xml'"):
+        export_collection(found, found.results(), tmp_path / "export", "xml")
     frame = pytest.importorskip("pandas") and found.to_dataframe()
     assert frame["learning_rate"].tolist() == list(RATES.values())
+    assert found["b"].to_dataframe()["step"].tolist() == [row["step"] for row in found["b"].rows()]
+
+
+def test_a_collection_is_not_compared_but_its_runs_are(runs, tmp_path):
+    analyze_collection(runs, tmp_path)
+    with pytest.raises(DynaghostError, match=r"got a folder of the results of many: name one of them, such as .*a$"):
+        compare(tmp_path, tmp_path)
+    assert compare(tmp_path / "a", tmp_path / "b").difference == 0
+
+
+def test_parameters_of_many_values_are_told_with_their_number():
+    rows = tuple(Row(f"{seed}", "", parameters={"seed": seed}) for seed in range(13))
+    assert "by seed: 13 values, in collection.json" in collection_summary(Collected("runs/*", {}, rows))
+    assert "by seed:\n" in collection_summary(Collected("runs/*", {}, rows[1:]))
+
+
+HOLD = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(1.5)
+"""
+
+
+def test_a_run_that_an_old_worker_is_still_at_is_waited_for(runs, tmp_path):
+    with open_store(tmp_path / "a", load_run(runs / "a")):
+        pass
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "a" / "analysis.db"], stdout=subprocess.PIPE) as held:
+        assert held.stdout.readline() == b"held\n"
+        with pytest.raises(StoreError, match="no other process"):
+            open_store(tmp_path / "a", load_run(runs / "a"))
+        assert analyze_collection(runs, tmp_path).names == tuple(RATES)
 
 
 # A recipe for Slurm: sbatch --array=1-4 job.sh, and when all tasks are done, the last line by itself.

@@ -182,7 +182,8 @@ def export(out: str, file_format: str, to: str | None) -> None:
 
     target = Path(to or Path(out) / "export")
     if holds_collection(out):
-        paths = export_collection(load_collection(out), target, file_format)
+        collection = load_collection(out)
+        paths = export_collection(collection, collection.results(), target, file_format)
     else:
         paths = write(load_analysis(out), target, file_format)
     for path in paths:

@@ -180,8 +180,10 @@ def read_graph(path: str | PathLike[str]) -> Graph:
         graph = read(file)
         _check(graph)
     except OSError as error:
+        inside = sorted(one.parent for one in Path(path).glob("*/graph.json"))
+        got = f"a folder of the results of many: name one of them, such as {inside[0]}" if inside else error.strerror
         raise DynaghostError(
-            f"{file}: expected a readable graph, as dynaghost analyze writes it, got {error.strerror or error}"
+            f"{file}: expected a readable graph, as dynaghost analyze writes it of one run, got {got or error}"
         ) from error
     except (AttributeError, ValueError, TypeError, KeyError, SyntaxError, nx.NetworkXError) as error:
         raise DynaghostError(f"{file}: expected an event graph of dynaghost, got something else ({error})") from error

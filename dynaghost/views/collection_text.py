@@ -38,8 +38,9 @@ def collection_summary(collection: Collected, chance: Chance | None = None) -> s
     lines += [chance_text(chance)] if chance else []
     for name in collection.varied:
         table = collection.by(name)
-        if len(table) <= MOST:
-            lines += ["", f"by {name}:", *_table(table)]
+        lines.append("")
+        few = len(table) <= MOST
+        lines += [f"by {name}:", *_table(table)] if few else [f"by {name}: {len(table)} values, in collection.json"]
     if collection.failed:
         lines += ["", f"not analyzed: {counted(len(collection.failed), 'run')}"]
         lines += [f"  {row.name}: {row.error}" for row in collection.failed]
