@@ -14,14 +14,13 @@ from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
-from dynaghost.packed import Aside, Block, Many, uncollected
+from dynaghost.packed import Many, uncollected
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, End, Findings, Outcome
-from dynaghost.trajectories.stacks import Stack, StackAside
 from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
 
@@ -139,7 +138,7 @@ def analyze(
         raise DynaghostError(f"n_jobs: expected a whole number of at least 1, got {n_jobs!r}")
     run = source if isinstance(source, Run) else load_run(source)
     first = _recognized(run.checkpoints[0], run.settings)
-    flow: Flow = Line(run, drops) if on_line.serves(first.system) else Space(run, n_jobs, drops, links)
+    flow = _flow(run, first, n_jobs, drops, links)
     outcome = flow.conclude(_batches(flow, run, n_jobs, progress, done, keep))
     return Analysis(
         description=describe(run, first, outcome),
@@ -156,6 +155,51 @@ def analyze(
         structural=outcome.structural,
         paths=outcome.paths,
     )
+
+
+def analyze_part(
+    run: Run,
+    part: tuple[int, int],
+    *,
+    n_jobs: int = 1,
+    progress: Callable[[int], None] | None = None,
+    done: Callable[[int], Batch | None] | None = None,
+    keep: Callable[[int, Batch], None] | None = None,
+) -> int:
+    """Slow points of every n-th batch of a run's checkpoints, as one of n tasks of a cluster.
+
+    Parameters
+    ----------
+    run : Run
+    part : (int, int)
+        (i, n): from the i-th batch on, 1 ≤ i ≤ n. `Store.join` puts parts together, and `analyze` finishes them.
+    n_jobs, progress, done, keep
+        As for `analyze`.
+
+    Returns
+    -------
+    int
+        Batches of this part.
+
+    Raises
+    ------
+    CheckpointError
+        As `analyze` does.
+    DynaghostError
+        If the part is none.
+
+    Examples
+    --------
+    >>> run = load_run([{"m": [1.5], "n": [1.0], "b": [b / 100]} for b in range(130)])
+    >>> kept = {}
+    >>> analyze_part(run, (2, 2), keep=kept.__setitem__), kept[1].steps[0]
+    (1, 64)
+    """
+    i, n = part
+    if not 1 <= i <= n:
+        raise DynaghostError(f"part (--part): expected I/N with 1 ≤ I ≤ N, got {i}/{n}")
+    flow = _flow(run, _recognized(run.checkpoints[0], run.settings), n_jobs)
+    return len(_batches(flow, run, n_jobs, progress, done, keep, slice(i - 1, None, n)))
 
 
 def analyze_periods(run: Run, *, drops: DropRule | None = None, n_jobs: int = 1) -> dict[tuple[str, int], Analysis]:
@@ -324,6 +368,12 @@ class Space:
 Flow = Line | Space
 
 
+def _flow(
+    run: Run, first: Recognized, n_jobs: int, drops: DropRule | None = None, links: "Stories | None" = None
+) -> Flow:
+    return Line(run, drops) if on_line.serves(first.system) else Space(run, n_jobs, drops, links)
+
+
 def _losses(run: Run, drops: DropRule | None) -> Losses:
     return Losses(run.metrics.steps, run.metrics.loss, run.metrics.grad_norm, drops or DropRule())
 
@@ -388,35 +438,28 @@ def _batches(
     progress: Callable[[int], None] | None,
     done: Callable[[int], Batch | None] | None,
     keep: Callable[[int, Batch], None] | None,
+    chosen: slice = slice(None),
 ) -> list[Batch]:
     steps, size = run.steps, flow.batch
-    spans = [slice(first, first + size) for first in range(0, len(run), size)]
-    batches, aside = dict[int, Batch](), Aside()
-    for i, span in enumerate(spans):
+    numbers = range(-(-len(run) // size))[chosen]
+    spans = {i: slice(i * size, (i + 1) * size) for i in numbers}
+    batches: dict[int, Batch] = {}
+    for i, span in spans.items():
         batch = None if done is None else done(i)
         if batch is not None and batch.steps == steps[span]:
-            batches[i] = _set_aside(batch, steps[span], aside)
+            batches[i] = batch
             if progress is not None:
                 progress(len(batch.steps))
-    missing = {i: span for i, span in enumerate(spans) if i not in batches}
+    missing = {i: span for i, span in spans.items() if i not in batches}
     lacking = {i: spans[i] for i, batch in batches.items() if flow.lacks(batch)}
     for i, batch in chain(_ended(run, batches, lacking, n_jobs), _computed(flow, run, missing, n_jobs)):
         if keep is not None:
             keep(i, batch)
         # What is kept need not be held: the store gives it back when it is asked for.
-        kept = done(i) if keep is not None and done is not None else None
-        batches[i] = _set_aside(kept or batch, steps[spans[i]], aside)
+        batches[i] = (done(i) if keep is not None and done is not None else None) or batch
         if progress is not None and i in missing:
             progress(len(batch.steps))
-    return [batches[i] for i in range(len(spans))]
-
-
-def _set_aside(batch: Batch, steps: tuple[int, ...], aside: Aside) -> Batch:
-    """The same batch with what is packed in it set aside, and the numbers of its steps shared."""
-    held = {name: getattr(batch, name) for name in ("points", "links", "odd", "ends")}
-    moved = {name: one.set_aside(aside) for name, one in held.items() if isinstance(one, Block)}
-    circuits = StackAside(batch.circuits, aside) if isinstance(batch.circuits, Stack) else batch.circuits
-    return replace(batch, steps=steps, circuits=circuits, **moved)
+    return [batches[i] for i in numbers]
 
 
 def _computed(flow: Flow, run: Run, spans: dict[int, slice], n_jobs: int) -> Iterator[tuple[int, Batch]]:

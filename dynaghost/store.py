@@ -245,6 +245,27 @@ class Store(Database):
             if isinstance(batch.circuits, Stack):
                 self._keep_circuits(i, batch.circuits)
 
+    def join(self, folder: Folder) -> int:
+        """Keep the batches of another store of the same run that are not here, in one transaction; how many are here.
+
+        Raises
+        ------
+        StoreError
+            If the folder has no such store, or that of another run, other settings or another trial.
+        """
+        path = Path(folder) / DATABASE
+        if not path.is_file():
+            raise StoreError(f"{path}: expected the results of a part of a run, got no such file")
+        with explained(path), _attached(self._connection, path), self._transaction():
+            query = "SELECT key, trial, description FROM {}.store"
+            here, there = (self._connection.execute(query.format(name)).fetchone() for name in ("main", "other"))
+            if here[:2] != there[:2]:
+                told = _differences(*({"trial": one[1], **json.loads(one[2])} for one in (there, here)))
+                raise StoreError(f"{path}: expected a part of this run with these settings, got another ({told})")
+            for name in ("batch", "circuits"):
+                self._connection.execute(f"INSERT OR IGNORE INTO main.{name} SELECT * FROM other.{name}")
+            return int(self._connection.execute("SELECT count(*) FROM main.batch").fetchone()[0])
+
     def story(self, key: str) -> "Story | None":
         """What was followed on a link of this key (`key_of_link`) if it was kept, else None.
 
@@ -587,6 +608,15 @@ def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     return text if len(text := str(value)) <= 60 else f"{text[:57]}..."
+
+
+@contextmanager
+def _attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    attach(connection, path)
+    try:
+        yield
+    finally:
+        connection.execute("DETACH other")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dynaghost.analysis import analyze, load_analysis
+from dynaghost.analysis import analyze, analyze_part, load_analysis
 from dynaghost.checkpoints.run import load_run
 from dynaghost.collected import Collected, Row
 from dynaghost.collection import analyze_collection, find_runs, is_collection, load_collection, merge
@@ -313,6 +313,69 @@ def test_the_recipe_for_a_job_array(runs, tmp_path):
     assert (merged.runs, merged.source) == (whole.runs, whole.source)
     parts, at_once = files(tmp_path / "out" / "whole"), files(tmp_path / "at once")
     assert {name: parts[name] for name in parts if "/" in name} == {n: at_once[n] for n in at_once if "/" in n}
+
+
+# The same for one long run, whose batches of checkpoints are divided among the tasks; the last line finds the rest.
+JOB_OF_ONE = """
+set -e
+dynaghost analyze "$RUN" --leak 0.5 --x0 -0.3 --part "$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" \\
+    --out "$OUT/part-$SLURM_ARRAY_TASK_ID"
+"""
+
+
+def write_long_run(folder):
+    """As `write_run`, in four batches."""
+    folder.mkdir()
+    number = 200
+    ones, loss = np.ones((number, 1)), np.where(np.arange(number) < 130, 1.0, 0.1)
+    bias = np.linspace(0, 0.4, number)[:, None]
+    np.savez(folder / "weights.npz", m=1.5 * ones, n=ones, b=bias, epoch=np.arange(number), loss=loss)
+
+
+def test_the_recipe_for_one_run_as_a_job_array(tmp_path, monkeypatch):
+    write_long_run(tmp_path / "run")
+    for task in (2, 1, 1):
+        array = {"SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": 2}
+        done = shell(JOB_OF_ONE, RUN=tmp_path / "run", OUT=tmp_path / "out", **array)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"part {task} of 2: 2 batches" in done.stdout
+    told = shell(LAST, OUT=tmp_path / "out")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "2 parts of a run: 4 batches of checkpoints" in told.stdout
+    run = load_run(tmp_path / "run", leak=0.5, x0=-0.3)
+    assert document(load_analysis(tmp_path / "out" / "whole")) == document(analyze(run))
+    with open_store(tmp_path / "out" / "part-1", run) as first, open_store(tmp_path / "one", run) as whole:
+        assert [first.batch(i) is not None for i in range(4)] == [True, False, True, False]
+        first.close()
+        assert (whole.join(tmp_path / "out" / "part-1"), whole.join(tmp_path / "out" / "part-1")) == (2, 2)
+        assert whole.join(tmp_path / "out" / "part-2") == 4
+        computed = []
+        monkeypatch.setattr("dynaghost.analysis.compute_batch", computed.append)
+        assert document(analyze(run, done=whole.batch, keep=whole.keep)) == document(
+            load_analysis(tmp_path / "out" / "whole")
+        )
+        assert computed == []
+
+
+def test_parts_of_other_runs_or_settings_are_refused(tmp_path):
+    write_long_run(tmp_path / "run")
+    run = load_run(tmp_path / "run", leak=0.5)
+    for name, given in {"here": {"leak": 0.5}, "leak": {"leak": 0.25}, "x0": {"leak": 0.5, "x0": 0.1}}.items():
+        with open_store(tmp_path / name, load_run(tmp_path / "run", **given)) as store:
+            assert analyze_part(run, (1, 4), keep=store.keep) == 1
+    with open_store(tmp_path / "here", run) as store:
+        for name in ("leak", "x0"):
+            with pytest.raises(StoreError, match=rf"{name}/analysis\.db: expected a part of this run"):
+                store.join(tmp_path / name)
+        with pytest.raises(StoreError, match="no such file"):
+            store.join(tmp_path)
+    with pytest.raises(DynaghostError, match="part"):
+        analyze_part(run, (5, 4))
+    for name, leak in (("p1", "0.5"), ("p2", "0.25")):
+        dynaghost("analyze", tmp_path / "run", "--leak", leak, "--part", "1/2", "--out", tmp_path / name)
+    told = dynaghost("merge", tmp_path / "p1", tmp_path / "p2", "--out", tmp_path / "merged")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert f"p2{os.sep}part.json: expected a part as" in told.stderr
 
 
 def test_a_pattern_of_files_inside_a_folder_of_folders_is_one_run(runs, tmp_path):

@@ -175,7 +175,14 @@ collection.to_dataframe()[["run", "learning_rate", "drops"]]
 # %% [markdown]
 # On a cluster each task takes a part of the runs, `dynaghost analyze 'runs/*' --part 3/100 --out parts/3`, and
 # `dynaghost merge parts/* --out results` puts the parts together. It refuses parts that were analyzed with other
-# settings.
+# settings. One long run is divided in the same way: with a folder of checkpoints in the place of the pattern each task
+# searches every 100th batch of them, and `merge` follows the slow points from checkpoint to checkpoint and tells the
+# rest. As a job array of Slurm, with `merge` when all tasks are done:
+#
+# ```sh
+# # job.sh, for sbatch --array=1-100 job.sh
+# dynaghost analyze runs/long --part "$SLURM_ARRAY_TASK_ID/100" --out "parts/$SLURM_ARRAY_TASK_ID"
+# ```
 
 # %%
 for i in (1, 2):

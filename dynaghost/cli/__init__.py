@@ -13,10 +13,9 @@ from typing import Any
 
 import click
 
-from dynaghost.cli.collections import merge
 from dynaghost.cli.comparing import compare
 from dynaghost.cli.first_steps import completion, demo
-from dynaghost.cli.reading import analyze, export, info, inspect, plot, report
+from dynaghost.cli.reading import analyze, export, info, inspect, merge, plot, report
 from dynaghost.cli.training import reproduce, sweep, train
 from dynaghost.errors import DynaghostError
 from dynaghost.version import VERSION

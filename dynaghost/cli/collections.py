@@ -1,4 +1,4 @@
-"""Commands on many runs: analyze with a pattern, merge, and the page of a collection."""
+"""What is done with many runs: analyze with a pattern, pictures, and the page of a collection."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dynaghost.cli.options import progress_bar
+from dynaghost.cli.parts import part_of
 from dynaghost.errors import counted
 
 
@@ -29,7 +30,7 @@ def analyze_many(
     runs = find_runs(source)
     if out is None:
         raise click.UsageError(f"expected --out FOLDER for the results of {len(runs)} runs, got none")
-    chosen = _part(part)
+    chosen = part_of(part)
     told = {name: str(value) for name, value in {**options, "drops": rule}.items() if value not in (None, False)}
     total = len(runs) if chosen is None else len(list(runs)[chosen[0] - 1 :: chosen[1]])
     with progress_bar(total, "run") as progress:
@@ -43,17 +44,7 @@ def analyze_many(
             part=chosen,
             progress=progress,
         )
-    _tell(found, out, plots=plots, page=page)
-
-
-@click.command(short_help="Put the parts of a collection together, as tasks wrote them.")
-@click.argument("parts", metavar="PART…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder of the whole collection.")
-def merge(parts: tuple[str, ...], out: str) -> None:
-    """Put the results of parts of a collection together, as tasks of a cluster wrote them."""
-    from dynaghost.collection import merge as put_together
-
-    _tell(put_together(parts, out), out)
+    tell(found, out, plots=plots, page=page)
 
 
 def write_page(collection: Any, target: Path) -> None:
@@ -73,7 +64,8 @@ def draw_each(collection: Any) -> None:
         click.echo(f"drew {counted(len(figures(found, out)), 'picture')} in {out}")
 
 
-def _tell(collection: Any, out: str, *, plots: bool = False, page: bool = False) -> None:
+def tell(collection: Any, out: str, *, plots: bool = False, page: bool = False) -> None:
+    """Print what is found about a collection, and draw or write what is asked for."""
     from dynaghost.views.collection_text import collection_summary
 
     click.echo(collection_summary(collection, collection.chance()))
@@ -86,12 +78,3 @@ def _tell(collection: Any, out: str, *, plots: bool = False, page: bool = False)
     if collection.failed:
         # Everything else was read and done, but not these.
         raise click.exceptions.Exit(1)
-
-
-def _part(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    i, slash, n = text.partition("/")
-    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
-        raise click.BadParameter(f"expected I/N with 1 ≤ I ≤ N, got {text!r}", param_hint="--part")
-    return int(i), int(n)

@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from dynaghost.cli.collections import analyze_many, draw_each, write_page
+from dynaghost.cli.collections import analyze_many, draw_each, tell, write_page
 from dynaghost.cli.options import Real, Whole, compiling_told, grouped, progress_bar
+from dynaghost.cli.parts import analyze_one_part, are_of_one_run, join_parts, part_of, read_parts
 from dynaghost.errors import DynaghostError
 from dynaghost.version import VERSION
 
@@ -67,7 +68,7 @@ _RUN_OPTIONS = (
 @click.option("--plots", is_flag=True, help="Draw the pictures too.")
 @click.option("--report", "page", is_flag=True, help="Write report.html too.")
 @click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
-@click.option("--part", metavar="I/N", help="Of many runs only every N-th, from the I-th on; see merge.")
+@click.option("--part", metavar="I/N", help="Every N-th run or batch, from the I-th on; see merge.")
 @grouped(_MODEL_OPTIONS, _SEARCH_OPTIONS, _PERIOD_OPTIONS, _TRIAL_OPTIONS, _DROP_OPTIONS, _RUN_OPTIONS)
 @compiling_told()
 def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, part: str | None, **options: Any) -> None:
@@ -84,10 +85,13 @@ def analyze(folder: str, out: str | None, plots: bool, page: bool, jobs: int, pa
         return
     if not Path(folder).exists():
         raise click.BadParameter(f"expected a folder that exists, or a pattern, got {folder!r}", param_hint="FOLDER")
-    if part is not None:
-        raise click.UsageError("--part: expected many runs, got one")
     run, rule = _load(folder, options), _drop_rule(options)
     target = Path(out) if out else Path(f"{Path(folder).resolve().name}-dynaghost")
+    if (chosen := part_of(part)) is not None:
+        if plots or page or options["period"] == "all":
+            raise click.UsageError("--part: expected none of --plots, --report and --period all: use them with merge")
+        analyze_one_part(run, folder, options, target, chosen, jobs)
+        return
     for place, one in _in_periods(run, target, options["period"]).items():
         _analyze(one, place, rule, jobs, plots=plots, page=page)
 
@@ -120,6 +124,33 @@ def _analyze(run: Any, target: Path, rule: Any, jobs: int, *, plots: bool, page:
     if page:
         _report(result, target / "report.html")
     click.echo(f"\nresults in {target}" + (", as they were: nothing was to be done" if before else ""))
+
+
+@click.command(short_help="Put the parts of a collection, or of one run, together.")
+@click.argument("parts", metavar="PART…", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False))
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder of the whole.")
+@click.option("--plots", is_flag=True, help="Draw the pictures too.")
+@click.option("--report", "page", is_flag=True, help="Write report.html too.")
+@click.option("--jobs", type=Whole(1), default=1, show_default=True, help="Workers; any number, same answer.")
+def merge(parts: tuple[str, ...], out: str, plots: bool, page: bool, jobs: int) -> None:
+    """Put the results of parts together, as tasks of a cluster wrote them with analyze --part.
+
+    Of parts of one run, slow points are followed from checkpoint to checkpoint now, and everything else is told.
+    """
+    from dynaghost.collection import merge as put_together
+
+    if not are_of_one_run(parts):
+        tell(put_together(parts, out), out, plots=plots, page=page)
+        return
+    source, told = read_parts(parts)
+    options = {name: told.get(name) for name in _option_names()}
+    run = _load(source, options)
+    join_parts(run, parts, Path(out))
+    _analyze(run, Path(out), _drop_rule(options), jobs, plots=plots, page=page)
+
+
+def _option_names() -> list[str]:
+    return [str(parameter.name) for parameter in analyze.params]
 
 
 @click.command(short_help="Draw the pictures of results.")
