@@ -107,6 +107,20 @@ def _as_circuit(system: System) -> LatentCircuit | None:
     return LatentCircuit(m, n, system.b, leak=system.leak, form=system.form)
 
 
+_PROGRAM = (
+    "import numpy as np; from dynaghost.slowpoints.all_ghosts import find_all_ghosts; "
+    "from dynaghost.systems.low_rank import LatentCircuit; "
+    "find_all_ghosts(LatentCircuit(np.eye(2), 0.5 * np.eye(2), np.zeros(2), leak=1.0))"
+)
+
+
+def compile_ahead() -> None:
+    """Have the search compiled in another process, where that is worth while; `find_all_ghosts` waits for it."""
+    from dynaghost.kernels import ahead, ghost_boxes
+
+    ahead.begin(ghost_boxes._run, _PROGRAM)
+
+
 def find_all_ghosts(system: System, *, budget: int = BUDGET) -> FoundGhosts:
     """Every minimum of the speed above zero of a latent circuit or a small tanh network, over all of space.
 
@@ -156,7 +170,10 @@ def _moved(found: FoundGhosts, by: Array) -> FoundGhosts:
 
 def _found(circuit: LatentCircuit, budget: int, remainder: float) -> FoundGhosts:
     """`find_all_ghosts`; with a `remainder` other than 1 nothing is proved: that is for a test of the tests."""
-    from dynaghost.kernels import ghost_boxes as kernel  # late: numba costs 0.4 s
+    from dynaghost.kernels import ahead  # late: numba costs 0.4 s
+    from dynaghost.kernels import ghost_boxes as kernel
+
+    ahead.finish(kernel._run)
 
     whitened = _whitened(circuit)
     if whitened is None:

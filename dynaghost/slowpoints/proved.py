@@ -41,6 +41,8 @@ def find_proved(system: System, *, seed: int = 0, budget: int = complete.BUDGET)
     >>> len(points.fixed_points), points.complete, points.ghosts_complete, points.index_sum
     (3, True, True, 1)
     """
+    if _ghosts_proved(system):
+        all_ghosts.compile_ahead()
     return with_ghosts(system, complete.find_all(system, budget=budget), seed=seed, budget=budget)
 
 
