@@ -7,6 +7,7 @@ from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from dynaghost.checkpoints.formats import Reader
 from dynaghost.checkpoints.gather import Checkpoint
 from dynaghost.checkpoints.periods import in_every_period
 from dynaghost.checkpoints.readouts import readout_of
@@ -431,6 +432,11 @@ def _recognized(checkpoint: Checkpoint, settings: Settings) -> Recognized:
     return recognize(checkpoint.read(), settings, checkpoint.file)
 
 
+def _networks(checkpoints: Sequence[Checkpoint], settings: Settings) -> list[System]:
+    reader = Reader()
+    return [recognize(one.read(reader), settings, one.file).system for one in checkpoints]
+
+
 def _batches(
     flow: Flow,
     run: Run,
@@ -481,11 +487,11 @@ def end_batch(
     """One task: where the trial ends at the checkpoints of a batch whose slow points are known, with its number."""
     trial = _trial(settings)
     assert trial is not None
-    networks = [_recognized(checkpoint, settings).system for checkpoint in checkpoints]
+    networks = _networks(checkpoints, settings)
     return i, on_line.ends(networks, tuple(points), trial)
 
 
 def compute_batch(i: int, checkpoints: Sequence[Checkpoint], settings: Settings, compute: Compute) -> tuple[int, Batch]:
     """One task: the batch of some checkpoints, which are read here, with its number."""
-    networks = [_recognized(checkpoint, settings).system for checkpoint in checkpoints]
+    networks = _networks(checkpoints, settings)
     return i, compute(tuple(checkpoint.step for checkpoint in checkpoints), networks)

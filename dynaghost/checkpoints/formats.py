@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from dynaghost.checkpoints import flatten
-from dynaghost.checkpoints.archive import Archive, Budget
+from dynaghost.checkpoints.alike import Alike
+from dynaghost.checkpoints.archive import MALFORMED_ZIP, Archive, Budget
 from dynaghost.checkpoints.keras_files import hdf5_arrays
 from dynaghost.checkpoints.numpy_files import npz_arrays, npz_shapes, read_npy
 from dynaghost.checkpoints.pickles import MALFORMED
@@ -26,6 +27,8 @@ from dynaghost.errors import CheckpointError
 
 Scalar = int | float | str
 
+SMALL = 1 << 16
+"""Bytes of a file that is read whole for its outline."""
 _LEGACY = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _SAFETENSORS = {
     "F64": "<f8",
@@ -150,6 +153,49 @@ def read_arrays(path: str | PathLike[str]) -> Contents:
             arrays = hdf5_arrays(path)
             return Contents(arrays, flatten.scalars(arrays), "hdf5")
     raise _unknown(path)
+
+
+class Reader:
+    """`read_arrays` for the small files of one run: what the first looks like need not be found out of the next."""
+
+    def __init__(self) -> None:
+        self._known: Alike | None = None
+        self._tried = False
+
+    def read(self, path: Path) -> Contents:
+        """Every array and scalar in a checkpoint file; errors are those of `read_arrays`."""
+        if self._known is not None and (found := self._known.read(_bytes(path))) is not None:
+            return Contents(found, flatten.scalars(found), "npz")
+        contents = read_arrays(path)
+        if not self._tried and contents.format == "npz":
+            self._tried = True
+            self._known = _structure(path, contents.arrays)
+        return contents
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read(SMALL + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path}: expected a readable file, got {error.strerror or error}") from error
+
+
+def _structure(path: Path, arrays: Mapping[str, np.ndarray]) -> Alike | None:
+    """That of a file with these arrays; None where it is larger, compressed or has texts."""
+    data = _bytes(path)
+    try:
+        known = Alike(data) if len(data) <= SMALL else None
+        found = None if known is None else known.read(data)
+    except (CheckpointError, ValueError, *MALFORMED_ZIP):
+        return None
+    # What is known of one file serves others only if it gives the very arrays.
+    same = found is not None and list(found) == list(arrays) and all(_same(found[n], arrays[n]) for n in arrays)
+    return known if same else None
+
+
+def _same(first: np.ndarray, second: np.ndarray) -> bool:
+    return (first.dtype, first.shape, first.tobytes()) == (second.dtype, second.shape, second.tobytes())
 
 
 def outline(path: str | PathLike[str]) -> Outline:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from os import PathLike, fspath
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 
 from dynaghost.checkpoints import metrics as tables
-from dynaghost.checkpoints.formats import Contents, Outline, from_mapping, outline, read_arrays, sniff
+from dynaghost.checkpoints.formats import SMALL, Contents, Outline, Reader, from_mapping, outline, read_arrays, sniff
 from dynaghost.checkpoints.order import Entry, entry
 from dynaghost.checkpoints.settings import hyper_parameters, read_json
 from dynaghost.checkpoints.stacked import Stacked, StackedRun, open_stacked
@@ -23,7 +24,6 @@ from dynaghost.errors import CheckpointError, counted
 Source = str | PathLike[str] | Sequence[Any] | Mapping[Any, Any]
 
 _SUFFIXES = {".pt", ".pth", ".ckpt", ".npz", ".safetensors"}
-_SMALL = 1 << 16
 # Bytes of a digest.
 _DIGEST = 32
 _TRAINING_WORDS = ("loss", "acc", "history", "grad_norm", "metric", "epoch", "step", "time", "lr", "seed")
@@ -55,8 +55,8 @@ class Checkpoint:
     stack: Stacked | None = dataclasses.field(default=None, repr=False, compare=False)
     row: int = -1
 
-    def read(self) -> dict[str, np.ndarray]:
-        """Its arrays by dotted name, read from the file each time.
+    def read(self, reader: Reader | None = None) -> dict[str, np.ndarray]:
+        """Its arrays by dotted name, read from the file each time, by the reader of others of its run.
 
         Raises
         ------
@@ -65,7 +65,10 @@ class Checkpoint:
         """
         if self.path is None:
             return dict(self._arrays or {})
-        arrays = read_arrays(self.path).arrays if self.stack is None else self.stack.read(self.row)
+        if self.stack is not None:
+            arrays = self.stack.read(self.row)
+        else:
+            arrays = (read_arrays if reader is None else reader.read)(self.path).arrays
         if self.digest is not None and array_digest(arrays) != self.digest:
             raise CheckpointError(
                 f"{self.path}: expected the arrays that the run was loaded with, got others since then"
@@ -190,8 +193,9 @@ def _from_paths(paths: dict[str, Path], source: str, *, listed: bool = False) ->
     digests: dict[str, bytes] = {}
     # Entries are many and shapes are few.
     signatures: dict[Any, int] = {}
+    reader = Reader()
     for name, path in paths.items():
-        held, reason, digest = _held(path, listed)
+        held, reason, digest = _held(path, listed, reader)
         if held is None:
             left_out.append(f"{name} left out: {reason}")
             continue
@@ -276,12 +280,12 @@ class StackedCheckpoints(Sequence[Checkpoint]):
         return Checkpoint(self.steps[place], f"{source.path.name}[{row}]", source.path, digest, None, source, row)
 
 
-def _held(path: Path, listed: bool) -> tuple[Outline | None, str, bytes | None]:
+def _held(path: Path, listed: bool, reader: Reader) -> tuple[Outline | None, str, bytes | None]:
     """What a file holds, or None and why it is no checkpoint of a network; a digest where it was read."""
     if path.stem in ("training_args", "rng_state"):
         return None, "the name says it holds state of the training", None
     try:
-        held, digest = _looked_into(path)
+        held, digest = _looked_into(path, reader)
     except CheckpointError as error:
         # A zip file may be anything; one that is called a checkpoint, or was asked for, must be one.
         if listed or path.suffix in _SUFFIXES:
@@ -292,12 +296,12 @@ def _held(path: Path, listed: bool) -> tuple[Outline | None, str, bytes | None]:
     return (held, "", digest) if _weights(held.shapes) else (None, "it holds no weights", None)
 
 
-def _looked_into(path: Path) -> tuple[Outline, bytes | None]:
+def _looked_into(path: Path, reader: Reader) -> tuple[Outline, bytes | None]:
     """The outline of a file; a small one is read whole for it, and its digest then spares another reading."""
-    if path.stat().st_size > _SMALL:
+    if path.stat().st_size > SMALL:
         return outline(path), None
     try:
-        found = read_arrays(path)
+        found = reader.read(path)
     except CheckpointError:
         # It may have an outline all the same, and it may be one of those that are left out.
         return outline(path), None
@@ -337,11 +341,13 @@ def _step(key: Any) -> int:
 
 def _weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     """Shapes of what may be weights: a history grows from file to file, and says nothing about the network."""
-    return {
-        name: shape
-        for name, shape in shapes.items()
-        if shape != () and not any(word in name.rpartition(".")[2].lower() for word in _TRAINING_WORDS)
-    }
+    return {name: shape for name, shape in shapes.items() if shape != () and not _is_of_training(name)}
+
+
+# Files are many and names are few.
+@cache
+def _is_of_training(name: str) -> bool:
+    return any(word in name.rpartition(".")[2].lower() for word in _TRAINING_WORDS)
 
 
 def _trainer_state(path: Path) -> dict[str, Any]:

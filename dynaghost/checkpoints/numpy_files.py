@@ -25,7 +25,7 @@ def npz_shapes(archive: Archive, file: str) -> tuple[dict[str, tuple[int, ...]],
     """Shapes of the arrays of numbers in an npz archive, and whatever has no dimensions, read."""
     shapes, small = {}, {}
     for name, key in _members(archive, file):
-        shape, _fortran, dtype, start = _header(archive.read(name, _HEADER), key, file)
+        shape, _fortran, dtype, start = plain_header(archive.read(name, _HEADER), key, file)
         _check_size(shape, dtype, archive.size(name) - start, key, file)
         if dtype.kind != "U":
             shapes[key] = shape
@@ -51,7 +51,7 @@ def npy_header(archive: Archive, name: str, file: str) -> Header:
     CheckpointError
         If it is damaged, or holds objects or complex numbers.
     """
-    found = Header(*_header(archive.read(name, _HEADER), name, file))
+    found = Header(*plain_header(archive.read(name, _HEADER), name, file))
     _check_size(found.shape, found.dtype, archive.size(name) - found.start, name, file)
     return found
 
@@ -87,7 +87,7 @@ def read_npy(path: Path) -> np.ndarray:
 
 def parse_npy(data: bytes, name: str, file: str) -> np.ndarray:
     """The array that the bytes of a .npy file describe, writable, in the machine's byte order."""
-    shape, fortran, dtype, start = _header(data, name, file)
+    shape, fortran, dtype, start = plain_header(data, name, file)
     _check_size(shape, dtype, len(data) - start, name, file)
     array = np.frombuffer(data, dtype, count=math.prod(shape), offset=start)
     if (
@@ -110,8 +110,14 @@ def _members(archive: Archive, file: str) -> list[tuple[str, str]]:
     return members
 
 
-def _header(data: bytes, name: str, file: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, Fortran order, dtype, and where the numbers begin."""
+def plain_header(data: bytes, name: str, file: str) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """What the first bytes of a .npy file say: shape, Fortran order, dtype, and where the numbers begin.
+
+    Raises
+    ------
+    CheckpointError
+        If they are damaged, or tell of objects or complex numbers.
+    """
     # The version's first byte says how wide the header's length is; anything after version 2 only adds field names.
     width = 2 if data[6:7] == b"\x01" else 4
     start = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
