@@ -543,7 +543,7 @@ def test_a_digest_taken_while_loading_is_that_of_the_arrays(tmp_path, monkeypatc
     """Small files are hashed at once, large ones when asked."""
     write(tmp_path, ["epoch_1.npz", "epoch_2.npz"])
     at_once = load_run(tmp_path)
-    monkeypatch.setattr("dynaghost.checkpoints.gather._SMALL", 0)
+    monkeypatch.setattr("dynaghost.checkpoints.gather.SMALL", 0)
     later = load_run(tmp_path)
     assert [one.digest is None for one in (*at_once, *later)] == [False, False, True, True]
     assert at_once.content_hash() == later.content_hash()
