@@ -298,6 +298,32 @@ def test_the_policy_allows_the_page_itself_and_nothing_else(case, tmp_path):
     assert set(addresses) <= {"http://www.w3.org/2000/svg"}
 
 
+def luminance(colour):
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    """As WCAG 2 defines it, from 1 to 21."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_texts_and_marks_stand_out_in_light_and_dark(tmp_path):
+    (style,) = (e["text"] for e in written(stuck(), tmp_path).all("style"))
+    schemes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-fA-F]{6})", part)) for part in re.findall(r":root \{(.*?)\}", style, re.S)
+    ]
+    assert len(schemes) == 3
+    for colours in schemes:
+        for ground in (colours["paper"], colours["ground"]):
+            assert min(contrast(colours[name], ground) for name in ("ink", "soft", "accent", "good")) >= 4.5
+        # Orange and sky fill shapes only, which have an outline of ink.
+        marks = ("blue", "green", "red", "purple", "grey")
+        assert min(contrast(colours[name], colours["paper"]) for name in marks) >= 3
+
+
 def test_the_same_findings_give_the_same_bytes(case, tmp_path):
     one, two = (report(case, tmp_path / name).read_bytes() for name in ("one.html", "two.html"))
     assert one == two

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dynaghost.systems.base import Array
 from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views._layout import Line, coordinate, grouped, lines, name, place
@@ -54,14 +55,23 @@ def lay_out(findings: Findings) -> Lanes:
     """Columns and lanes of a run."""
     order = sorted(findings.events, key=place)
     places = (findings.steps[0], *(place(event) for event in order), findings.steps[-1])
-    means = {branch.id: _mean_height(findings, branch.id) for branch in findings.branches}
+    heights = _heights(findings)
+    means = {branch.id: _mean(heights.get(branch.id, [])) for branch in findings.branches}
     lanes = {branch: i for i, branch in enumerate(sorted(means, key=lambda b: (means[b], b)))}
     return Lanes(places, {event.id: i + 1 for i, event in enumerate(order)}, lanes)
 
 
-def _mean_height(findings: Findings, branch: int) -> float:
-    found = [line.x for line in lines(findings) if line.branch == branch and len(line.x)]
-    return float(np.mean(np.concatenate(found))) if found else 0.0
+def _heights(findings: Findings) -> dict[int, list[Array]]:
+    """Places of the lines of every branch."""
+    found: dict[int, list[Array]] = {}
+    for line in lines(findings):
+        found.setdefault(line.branch, []).append(line.x)
+    return found
+
+
+def _mean(places: list[Array]) -> float:
+    found = np.concatenate([*places, np.zeros(0)])
+    return float(np.mean(found)) if len(found) else 0.0
 
 
 def arrows(findings: Findings, lanes: Lanes) -> list[tuple[str, tuple[float, float], tuple[float, float]]]:

@@ -1,6 +1,7 @@
 """Branches as lines: where each begins and ends, and what it is drawn as; it plots nothing."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -62,12 +63,12 @@ class Line:
 
 def lines(findings: Findings) -> list[Line]:
     """Every branch as lines: a new one where its kind or its stability changes."""
-    roles = _roles(findings)
+    roles, crossings = _roles(findings), _crossings(findings)
     return [
         line
         for branch in findings.branches
         for segment in branch.segments
-        for line in _segment_lines(findings, segment, roles)
+        for line in _segment_lines(findings, segment, roles, crossings.get(branch.id, []))
     ]
 
 
@@ -104,7 +105,18 @@ def _roles(findings: Findings) -> dict[tuple[int, int], Role]:
     }
 
 
-def _segment_lines(findings: Findings, segment: Segment, roles: dict[tuple[int, int], Role]) -> Iterator[Line]:
+def _crossings(findings: Findings) -> dict[int, list[Event]]:
+    """The readout crossings of every branch that has some."""
+    found: dict[int, list[Event]] = {}
+    for event in findings.events:
+        if event.kind is EventKind.READOUT_CROSSING and len(event.branches) == 1:
+            found.setdefault(event.branches[0], []).append(event)
+    return found
+
+
+def _segment_lines(
+    findings: Findings, segment: Segment, roles: dict[tuple[int, int], Role], crossings: Sequence[Event]
+) -> Iterator[Line]:
     born, died = (findings.events[findings.structural[end[0]]] if end else None for end in (segment.born, segment.died))
     marks = [roles[step, segment.branch] for step in segment.steps] or [_unseen(segment, (born, died))]
     trail = [(float(step), x, mark) for step, x, mark in zip(segment.steps, segment.x, marks, strict=False)]
@@ -112,7 +124,7 @@ def _segment_lines(findings: Findings, segment: Segment, roles: dict[tuple[int, 
         trail.insert(0, (place(born), born.evidence["x"], marks[0]))
     if died is not None:
         trail.append((place(died), died.evidence["x"], marks[-1]))
-    trail = _through_crossings(findings, segment.branch, trail)
+    trail = _through_crossings(crossings, trail)
     cuts = [0, *(i for i in range(1, len(trail)) if trail[i][2] is not trail[i - 1][2]), len(trail)]
     for first, last in pairwise(cuts):
         # One point more, so that this stretch ends where the next one begins.
@@ -123,14 +135,13 @@ def _segment_lines(findings: Findings, segment: Segment, roles: dict[tuple[int, 
 
 
 def _through_crossings(
-    findings: Findings, branch: int, trail: list[tuple[float, float, Role]]
+    crossings: Sequence[Event], trail: list[tuple[float, float, Role]]
 ) -> list[tuple[float, float, Role]]:
     """The same with the places at which the branch is known to be at the readout's threshold."""
-    for event in findings.events:
-        if event.kind is EventKind.READOUT_CROSSING and event.branches == (branch,) and trail:
-            i = sum(point[0] <= place(event) for point in trail)
-            if 0 < i < len(trail):
-                trail.insert(i, (place(event), crossing_height(event), trail[i - 1][2]))
+    for event in crossings:
+        i = bisect_right(trail, place(event), key=lambda point: point[0])
+        if 0 < i < len(trail):
+            trail.insert(i, (place(event), crossing_height(event), trail[i - 1][2]))
     return trail
 
 
