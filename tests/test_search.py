@@ -10,7 +10,7 @@ from problems import fold
 from scipy.optimize import root
 
 import dynaghost as dg
-from dynaghost.slowpoints.newton import End, descend
+from dynaghost.slowpoints.newton import Balls, End, descend
 from dynaghost.slowpoints.search import search
 from dynaghost.slowpoints.starts import random_starts
 
@@ -124,6 +124,22 @@ def test_the_same_seed_gives_the_same_answer_with_any_number_of_threads():
         for threads in ("1", "2")
     ]
     assert runs[0] == runs[1]
+
+
+def test_where_a_descent_ends_early_the_whole_one_ends_at_the_same_point():
+    system = network(64, 1.6, 2)
+    starts = random_starts(system, 96, 1)
+    points = search(system, random_starts(system, 256, 0))
+    known = np.array([point.x for point in points.points])
+    early = descend(system, starts, balls=Balls(known, np.full(len(known), 1e-6)))
+    whole = descend(system, starts)
+    captured = early.ends == End.CAPTURED
+    same = np.linalg.norm(whole.x[captured] - known[early.ball[captured]], axis=1) < 1e-5
+    assert captured.mean() > 0.5
+    assert same.mean() > 0.9
+    assert early.evaluations < 0.8 * whole.evaluations
+    speeds = system.speed(known[early.ball[captured]])
+    assert np.all(speeds <= system.speed(early.x[captured]))
 
 
 def test_a_line_attractor_is_a_slow_region_and_no_fixed_point():

@@ -1,6 +1,7 @@
 """Newton on q = ½|f|²_G from many starts for tanh networks and their latent circuits, each start by itself.
 
-The Hessian is the exact one, JᵀGJ + Σ(Gf)ᵢD²fᵢ, shifted where it is not positive definite.
+The Hessian is the exact one, JᵀGJ + Σ(Gf)ᵢD²fᵢ, shifted where it is not positive definite. A start may end early where
+the straight way to the nearest known point leads down all along: no proof, but all that a descent has to tell.
 """
 
 import numpy as np
@@ -28,6 +29,7 @@ from dynaghost.kernels.tanh_field import (
 )
 
 _LEAST_SHIFT = 1e-5  # of the largest element of the Hessian; larger ones make for short steps along valleys
+_SAMPLES = 8  # of |f|² on the way to a known point
 _NOISE = 1e-14  # more than the rounding of |f|², relative to it
 
 
@@ -168,6 +170,38 @@ def _predicted(H, g, d):
 
 
 @JIT
+def _nearest(centres, x):
+    """The nearest of the known points, −1 where there is none."""
+    nearest, least = -1, np.inf
+    for k in range(centres.shape[0]):
+        distance = 0.0
+        for i in range(x.size):
+            offset = x[i] - centres[k, i]
+            distance = fma(offset, offset, distance)
+        if distance < least:
+            nearest, least = k, distance
+    return nearest
+
+
+@JIT
+def _leads_down(weights, x, centre, energy, work):
+    """Whether |f|² falls from sample to sample on the straight way from x to a known point, and as a bowl's does."""
+    trial, before = work[4], energy
+    lowest = tanh_field(weights, centre, work[5], work[6], work[7])
+    if not lowest < energy:
+        return False
+    for k in range(1, _SAMPLES):
+        share = k / _SAMPLES
+        for i in range(x.size):
+            trial[i] = x[i] + share * (centre[i] - x[i])
+        new = tanh_field(weights, trial, work[5], work[6], work[7])
+        if not (new < before and new - lowest <= (1.0 - share) ** 1.5 * (energy - lowest)):
+            return False
+        before = new
+    return True
+
+
+@JIT
 def _descent_start(weights, balls, limit, x, matrices, work, scratch):
     """One start of `descend_starts`: how it ended, the ball, the Hessians, the length of the last step."""
     H, U = matrices[2], matrices[3]
@@ -203,6 +237,9 @@ def _descent_start(weights, balls, limit, x, matrices, work, scratch):
         if ratio > 1e-4:
             accept(x, work)
             energy, fresh = new, False
+            inside = _nearest(balls[0], x)
+            if inside >= 0 and _leads_down(weights, x, balls[0][inside], energy, work):
+                return CAPTURED, inside, k + 1, size
         if not size < np.inf:
             return DIVERGED, -1, k + 1, size
         if size <= 1e-9 * (1.0 + length_of(x)):

@@ -3,7 +3,8 @@
 A Newton step has a line search; while a step with factors already at hand halves the speed, they are used again
 (Shamanskii), and before any are computed the inverse of J at the nearest of a few known fixed points is tried, as long
 as its steps quarter the speed. (Laxer, that leads small networks' starts to known points only. From 64 units on, where
-factors cost much more than a trial, steps need only halve the speed.)
+factors cost much more than a trial, steps need only halve the speed, and far from any fixed point factors are of
+float32.)
 """
 
 import numpy as np
@@ -29,10 +30,11 @@ from dynaghost.kernels.tanh_field import (
 )
 
 _ENOUGH, _LEAST_STEP = 1e-4, 2.0**-10
-_SLOW, _MEMORY, _CLOSE = 0.85, 4, 1e-7
+_SLOW, _MEMORY, _SHORT_MEMORY, _CLOSE = 0.85, 4, 3, 1e-7
 _HALVED, _QUARTERED = 0.25, 0.0625  # of |f|²
 _REUSES = 12
 _LARGE = 64
+_FAR = 1e-4  # |f|² above which a large network's factors are of float32: half the time, and f itself stays in float64
 
 
 @JIT
@@ -77,13 +79,26 @@ def _line_search(weights, x, d, energy, first, work):
 
 
 @JIT
-def _newton_start(weights, balls, inverses, limit, x, matrices, work):
-    """One start of `newton_each`: how it ended, the ball, the factorizations."""
+def _direction(weights, work, matrices):
+    """−J⁻¹f into `work`, from factors of J left in `matrices`; False if J is singular."""
     A, P, order = matrices
+    tanh_jacobian(weights, work[2], A)
+    for i in range(order.shape[0]):
+        order[i, 0] = i
+    if not lu_factor(A, order, P):
+        return False
+    _back(A, work[3], order, work[0])
+    return True
+
+
+@JIT
+def _newton_start(weights, balls, inverses, limit, x, matrices, coarse, work):
+    """One start of `newton_each`: how it ended, the ball, the factorizations."""
     d = work[0]
     energy = tanh_field(weights, x, work[1], work[2], work[3])
     mark, length = np.inf, 1.0
-    trust = _QUARTERED if x.size < _LARGE else _HALVED
+    large = x.size >= _LARGE
+    trust, memory = (_HALVED, _SHORT_MEMORY) if large else (_QUARTERED, _MEMORY)
     for k in range(limit):
         inside, nearest = holding(balls, x, inverses.shape[0])
         reuses = 0
@@ -97,16 +112,13 @@ def _newton_start(weights, balls, inverses, limit, x, matrices, work):
             inside, nearest = holding(balls, x, inverses.shape[0])
         if inside >= 0:
             return CAPTURED, inside, k
-        if k % _MEMORY == 0:
+        if k % memory == 0:
             if not energy < _SLOW**2 * mark:
                 return STALLED, -1, k
             mark = energy
-        tanh_jacobian(weights, work[2], A)
-        for i in range(x.size):
-            order[i, 0] = i
-        if not lu_factor(A, order, P):
+        far = large and energy > _FAR
+        if not (_direction(weights, work, coarse) if far else _direction(weights, work, matrices)):
             return STALLED, -1, k + 1
-        _back(A, work[3], order, d)
         size, most = length_of(d), 10.0 * (1.0 + length_of(x))
         if not size < np.inf:
             return DIVERGED, -1, k + 1
@@ -123,7 +135,10 @@ def _newton_start(weights, balls, inverses, limit, x, matrices, work):
         while length == 1.0 and energy <= _HALVED * before and reuses < _REUSES:
             if holding(balls, x, 0)[0] >= 0:
                 break
-            _back(A, work[3], order, d)
+            if far:
+                _back(coarse[0], work[3], coarse[2], d)
+            else:
+                _back(matrices[0], work[3], matrices[2], d)
             before, reuses = energy, reuses + 1
             new = _lowers(weights, x, d, _HALVED * energy, work)
             if new < 0.0:
@@ -152,8 +167,9 @@ def newton_each(weights, balls, inverses, limit, x, ends, ball, evaluations):
         Overwritten: how each ended, the ball that holds it or −1, its factorizations.
     """
     n = x.shape[1]
-    A, P, order = np.empty((n, n)), np.empty((8, n)), np.empty((n, 1))
-    units = weights[5].size
-    work = workspace(n, units)
+    matrices = np.empty((n, n)), np.empty((8, n)), np.empty((n, 1))
+    size = n if n >= _LARGE else 0
+    coarse = np.empty((size, size), np.float32), np.empty((8, size), np.float32), np.empty((size, 1))
+    work = workspace(n, weights[5].size)
     for e in range(x.shape[0]):
-        ends[e], ball[e], evaluations[e] = _newton_start(weights, balls, inverses, limit, x[e], (A, P, order), work)
+        ends[e], ball[e], evaluations[e] = _newton_start(weights, balls, inverses, limit, x[e], matrices, coarse, work)

@@ -24,6 +24,7 @@ _FIRST_BATCH, _FIRST_DESCENTS, _GROWTH = 32, 8, 4
 _STARTS_A_TURN, _LINES_A_TURN = 128, 16
 _LARGE = 128  # dimensions above which a turn takes fewer of them
 _NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
+_FEWEST_DESCENTS = 72
 _LEAST = 400  # Jacobians that a turn of either method may spend whatever is left
 _LINES_OF_GATED = 3  # times what Newton spends: of trained ones Newton reaches few
 _PRICE = 4  # of a step along a curve of extra forgetting
@@ -175,7 +176,8 @@ def search(system: System, starts: Array, *, seed: int | None = None, budget: in
 
 def ghost_phase(catalogue: Catalogue, open_ends: Array, starts: Array, *, budget: int | None = None) -> None:
     """Down the kinetic energy from where Newton on f ended without a fixed point, and from a few of the starts."""
-    most = 512 if catalogue.system.dim <= 32 else 64  # a step costs some times a step of Newton's on f
+    dim = catalogue.system.dim
+    most = 512 if dim <= 32 else max(_FEWEST_DESCENTS, 64 * 128 // dim)  # a step costs more than one of Newton's on f
     limit = descent_budget(catalogue.system) if budget is None else min(budget, descent_budget(catalogue.system))
     descent_phase(catalogue, open_ends[:most], most=0.75 * limit)
     catalogue.failures[_NOT_DOWN] += max(len(open_ends) - most, 0)
