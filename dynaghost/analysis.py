@@ -7,11 +7,11 @@ from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from dynaghost.checkpoints.formats import Reader
 from dynaghost.checkpoints.gather import Checkpoint
 from dynaghost.checkpoints.periods import in_every_period
 from dynaghost.checkpoints.readouts import readout_of
 from dynaghost.checkpoints.recognize import Recognized, recognize
+from dynaghost.checkpoints.recognizer import networks_of
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
@@ -340,7 +340,7 @@ class Space:
         return partial(self.flow.compute, search=self.search)
 
     def conclude(self, batches: Sequence[Batch]) -> Outcome:
-        networks = tuple(_recognized(checkpoint, self.run.settings).system for checkpoint in self.run)
+        networks = tuple(networks_of(self.run.checkpoints, self.run.settings))
         return self.flow.conclude(
             self.run.steps,
             networks,
@@ -432,11 +432,6 @@ def _recognized(checkpoint: Checkpoint, settings: Settings) -> Recognized:
     return recognize(checkpoint.read(), settings, checkpoint.file)
 
 
-def _networks(checkpoints: Sequence[Checkpoint], settings: Settings) -> list[System]:
-    reader = Reader()
-    return [recognize(one.read(reader), settings, one.file).system for one in checkpoints]
-
-
 def _batches(
     flow: Flow,
     run: Run,
@@ -487,11 +482,11 @@ def end_batch(
     """One task: where the trial ends at the checkpoints of a batch whose slow points are known, with its number."""
     trial = _trial(settings)
     assert trial is not None
-    networks = _networks(checkpoints, settings)
+    networks = networks_of(checkpoints, settings)
     return i, on_line.ends(networks, tuple(points), trial)
 
 
 def compute_batch(i: int, checkpoints: Sequence[Checkpoint], settings: Settings, compute: Compute) -> tuple[int, Batch]:
     """One task: the batch of some checkpoints, which are read here, with its number."""
-    networks = _networks(checkpoints, settings)
+    networks = networks_of(checkpoints, settings)
     return i, compute(tuple(checkpoint.step for checkpoint in checkpoints), networks)

@@ -4,7 +4,7 @@ import bisect
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -69,15 +69,42 @@ class Checkpoint:
             arrays = self.stack.read(self.row)
         else:
             arrays = (read_arrays if reader is None else reader.read)(self.path).arrays
-        if self.digest is not None and array_digest(arrays) != self.digest:
+        if self.digest is not None:
+            self.check(array_digest(arrays))
+        return arrays
+
+    def check(self, digest: bytes) -> None:
+        """Refuse arrays of this digest if the run was loaded with others.
+
+        Raises
+        ------
+        CheckpointError
+        """
+        if self.digest not in (None, digest):
             raise CheckpointError(
                 f"{self.path}: expected the arrays that the run was loaded with, got others since then"
             )
-        return arrays
 
     def content(self) -> bytes:
         """`array_digest` of its arrays, which are read for it if need be."""
         return self.digest or array_digest(self.read())
+
+
+def read_all(checkpoints: Iterable[Checkpoint]) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of each checkpoint, those of neighbouring rows of an archive at once; errors are those of `read`."""
+    reader = Reader()
+    # Counted down from the row: rows that follow each other have one number.
+    places = itertools.groupby(
+        zip(itertools.count(), checkpoints), key=lambda pair: (id(pair[1].stack), pair[1].row - pair[0])
+    )
+    for _, group in places:
+        some = [one for _, one in group]
+        if some[0].stack is None:
+            yield from (one.read(reader) for one in some)
+            continue
+        for one, (arrays, digest) in zip(some, some[0].stack.rows(some[0].row, len(some)), strict=True):
+            one.check(digest)
+            yield arrays
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,28 @@ def _low_rank(named: Arrays, everything: Arrays, settings: Settings, file: str) 
     return Recognized(system, _equation(system, settings), guess, tuple(notes))
 
 
+def rank_one_names(arrays: Arrays, settings: Settings, file: str) -> tuple[str, str, str] | None:
+    """Which arrays are m, n and b ("" for none) of a network of rank one; None where more than these make it.
+
+    Parameters are those of `recognize`, which has recognized a network of rank one.
+
+    Examples
+    --------
+    >>> arrays = {"net.S_l": np.ones((3, 1)), "net.S_r": np.ones((1, 3))}
+    >>> rank_one_names(arrays, Settings(), "a.pt")
+    ('net.S_r', 'net.S_l', '')
+    """
+    if settings.model is not None or settings.inputs is not None:
+        return None
+    named = unwrap(arrays, file)
+    everything = {**arrays, **named}
+    names, rows = _names(named, everything, settings, file)
+    # As the file has them, before its wrappers were taken off.
+    own = {id(array): name for name, array in arrays.items()}
+    m, n, b = (own[id(everything[names[key]])] if names[key] else "" for key in "mnb")
+    return (n, m, b) if rows != settings.transpose else (m, n, b)
+
+
 def _driven(
     everything: Arrays, names: Mapping[str, str], settings: Settings, units: int, file: str
 ) -> tuple[np.ndarray, list[str]]:

@@ -94,6 +94,21 @@ class Stacked:
         except (OSError, IndexError, ValueError) as error:
             raise CheckpointError(f"{self.path}: expected {row + 1} rows or more, got an error ({error})") from error
 
+    def rows(self, first: int, number: int) -> Iterator[tuple[dict[str, np.ndarray], bytes]]:
+        """The arrays of some checkpoints, each with what `array_digest` gives for them; errors are those of `read`."""
+        try:
+            with open(self.path, "rb") as stream:
+                stacks = {name: column.read(stream, first, number) for name, column in self.columns.items()}
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path}: expected {number} rows from {first}, got an error ({error})"
+            ) from error
+        if any(len(stack) != number for stack in stacks.values()):
+            raise CheckpointError(f"{self.path}: expected {first + number} rows or more, got a shorter file")
+        digests = _digests([(name, stacks[name]) for name in sorted(stacks)])
+        for row, digest in enumerate(digests):
+            yield {name: stack[row].copy() for name, stack in stacks.items()}, digest
+
     def digests(self, number: int) -> Iterator[bytes]:
         """For each row what `array_digest` gives for its arrays.
 
