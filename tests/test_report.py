@@ -237,6 +237,32 @@ def test_numbers_in_sentences_are_easy_to_read(said, shown_as):
     assert shown_as in words.verdicts(dataclasses.replace(findings, verdicts=(changed,)), None, range(121))
 
 
+def test_of_too_many_events_those_that_explain_are_told_first_and_it_says_so(tmp_path):
+    findings = stuck()
+    crossing, *others = findings.events
+    many = [dataclasses.replace(crossing, id=k) for k in range(2000)]
+    many += [dataclasses.replace(event, id=2000 + event.id) for event in others]
+    explained = dataclasses.replace(findings.verdicts[0], events=(1500,), evidence={})
+    page = written(dataclasses.replace(findings, events=tuple(many), verdicts=(explained,)), tmp_path)
+    (run,) = page.data["runs"]
+    ids = [event["id"] for event in run["events"]]
+    assert len(ids) == 400
+    assert {1500, *(2000 + event.id for event in others if event.kind != "capture")} <= set(ids)
+    (table,) = (element for element in page.all("table") if "Events in the order" in element["text"])
+    assert table["text"].count("readout crossing") < 400
+    assert "(400 of 2005, first those that explain drops: analysis.json has all)" in table["text"]
+    assert run["graph"] is None
+    assert "The graph is too large for a picture (events: 2005, branches: 3)" in page.all("main")[0]["text"]
+
+
+def test_a_name_cannot_turn_the_direction_of_what_is_read(tmp_path):
+    findings = dataclasses.replace(line(), files=("a\u202eb", "c\u2066d", "plain"))
+    report(findings, tmp_path / "page.html", title="one\u202etwo")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", page)
+    assert "one\ufffdtwo" in page
+
+
 def test_the_page_opens_where_the_first_drop_is_explained():
     findings = dg.analyze(dg.load_run(DATA / "fig3a_ghost"))
     run = payload(findings, range(len(findings.steps)))

@@ -12,7 +12,8 @@ class Explorer {
     this.view = run.focus && 2 * inside.length >= run.events.length ? "focus" : "whole";
     this.link = (event) => this.address(this.checkpointAfter(event).s);
     fillLegend(this.find("legend"), run);
-    fillRelations(this.find("relations"), run);
+    if (run.graph) fillRelations(this.find("relations"), run);
+    this.find("graph").hidden = !run.graph;
     this.find("events").hidden = !run.events.length;
     // On a line eigenvalues are real, and their picture low and wide.
     this.find("pair").classList.toggle("flat", run.dim === 1 && run.time === "flow");
@@ -68,7 +69,7 @@ class Explorer {
     const svg = root.querySelector(".timeline svg");
     this.time = drawTimeline(svg, run, this.view, this.find("timeline").clientWidth, this.link);
     this.time.pad.addEventListener("click", (click) => this.nearest(this.stepAt(click, svg)));
-    drawGraph(root.querySelector(".graph svg"), run, this.find("graph").clientWidth, this.link);
+    if (run.graph) drawGraph(root.querySelector(".graph svg"), run, this.find("graph").clientWidth, this.link);
     this.moveCursor();
     // Whoever is at an event by keyboard stays there.
     const same = (link) => link.getAttribute("aria-label") === held.getAttribute("aria-label");

@@ -6,6 +6,7 @@ from dynaghost.trajectories.findings import Findings
 from dynaghost.views import _layout as layout
 from dynaghost.views.report import fields
 from dynaghost.views.report.checkpoints import drawn_eigenvalues
+from dynaghost.views.report.thinning import drawn_graph
 from dynaghost.views.report.words import relations
 
 _FLOWS = {
@@ -40,6 +41,7 @@ def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int)
         "spectrum_title": "Multipliers" if is_map else "Eigenvalues",
         "spectrum_caption": _spectrum_caption(findings, indices, runs),
         "timeline_caption": _timeline_caption(findings),
+        "graph_caption": _graph_caption(findings),
         "relations": relations(findings),
     }
 
@@ -65,6 +67,13 @@ def _spectrum_caption(findings: Findings, indices: Sequence[int], runs: int) -> 
     if drawn >= findings.description.dim:
         return stable
     return f"{stable} Drawn are the {drawn} of each fixed point that have the greatest growth."
+
+
+def _graph_caption(findings: Findings) -> str:
+    if drawn_graph(findings):
+        return "A lane is a branch, a column an event, in the order of training."
+    size = f"events: {len(findings.events)}, branches: {len(findings.branches)}"
+    return f"The graph is too large for a picture ({size}); graph.graphml has it."
 
 
 def _timeline_caption(findings: Findings) -> str:

@@ -78,7 +78,8 @@ function panel(svg, box, x, y, options = {}) {
     element(group, "text", { class: "tick", x: box.left - 6, y: up(value), "text-anchor": "end", dy: "0.32em" }, text);
   }
   const columns = Math.max(2, Math.floor((box.right - box.left) / (options.steps ? 92 : 64)));
-  for (const value of options.bare ? [] : ticks(x, columns)) {
+  const places = ticks(x, columns), whole = places.filter(Number.isInteger);
+  for (const value of options.bare ? [] : options.steps && whole.length > 1 ? whole : places) {
     element(group, "line", { class: "grid", x1: across(value), x2: across(value), y1: box.top, y2: box.bottom });
     const text = options.steps ? grouped(value) : short(value);
     element(group, "text", { class: "tick", x: across(value), y: box.bottom + 15, "text-anchor": "middle" }, text);

@@ -27,6 +27,8 @@ LEAST = 12
 """Checkpoints that each run of a page of many shows at least."""
 MOST_RUNS = 100
 """Runs of a page of many that have a section; all are in its table."""
+_TURNING = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Code points that change the direction in which text is written."""
 SCRIPTS = ("draw.js", "flow.js", "spectrum.js", "timeline.js", "graph.js", "telling.js", "app.js")
 
 
@@ -179,6 +181,8 @@ def _write(path: str | PathLike[str], heading: str, summary: str, content: str, 
         data=_data(runs),
         script=_script(),
     )
+    # Marks that turn the direction of text would let a file's name turn sentences of the page.
+    page = page.translate(dict.fromkeys(_TURNING, "\ufffd"))
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_text(page, encoding="utf-8", newline="\n")
     os.replace(temporary, target)

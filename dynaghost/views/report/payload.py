@@ -12,7 +12,7 @@ from dynaghost.views import _layout as layout
 from dynaghost.views import _style as style
 from dynaghost.views.report.checkpoints import ROLES, checkpoints_of, share
 from dynaghost.views.report.fields import described
-from dynaghost.views.report.thinning import digits, numbers, target, thin
+from dynaghost.views.report.thinning import digits, drawn_graph, numbers, target, thin, told
 
 CURVE_POINTS, LINE_POINTS, FEWEST = 900, 9000, 60
 """Points of a loss curve, and of all branches together; fewest of a curve on a page of many runs, which share these."""
@@ -57,9 +57,9 @@ def payload(findings: Findings, indices: Sequence[int], runs: int = 1) -> dict[s
         "pairs": _pairs(findings, focus, LINE_POINTS // 2 // runs),
         "starts": _starts(findings, focus, points),
         "opens": _opens(findings, indices),
-        "events": [_event(findings, event, indices) for event in findings.events],
+        "events": [_event(findings, event, indices) for event in told(findings)],
         "spans": [_span(findings, event) for event in findings.events if event.at is None],
-        "graph": _graph(findings),
+        "graph": _graph(findings) if drawn_graph(findings) else None,
     }
 
 

@@ -9,11 +9,17 @@ from typing import Any
 import numpy as np
 
 from dynaghost.systems.base import Array
-from dynaghost.trajectories.events import Event
+from dynaghost.trajectories.events import Event, EventKind
 from dynaghost.trajectories.findings import Findings
 
 POINTS_EACH = 6
 """Slow points of a checkpoint for which there is room; where there are more, fewer checkpoints are shown."""
+
+
+MOST_EVENTS, MOST_LANES = 400, 80
+"""Events that a page tells at most, and branches of an event graph that is drawn."""
+_READ = (EventKind.READOUT_CROSSING, EventKind.CAPTURE)
+"""What is read from trials."""
 
 
 def shown(findings: Findings, most: int) -> tuple[int, ...]:
@@ -50,6 +56,21 @@ def target(findings: Findings, event: Event, indices: Sequence[int]) -> int:
     """Index of the shown checkpoint that a link to an event leads to: the first one after it, or the last."""
     after = (e for e in indices if findings.steps[e] >= event.after)
     return next(after, indices[-1])
+
+
+def told(findings: Findings) -> list[Event]:
+    """The events that a page tells, in their order: all, or of too many first those that explain drops, then those
+    that change slow points."""
+    if len(findings.events) <= MOST_EVENTS:
+        return list(findings.events)
+    explaining = {i for verdict in findings.verdicts for i in verdict.events}
+    order = sorted(findings.events, key=lambda e: (e.id not in explaining, e.at is not None, e.kind in _READ, e.id))
+    return sorted(order[:MOST_EVENTS], key=lambda event: event.id)
+
+
+def drawn_graph(findings: Findings) -> bool:
+    """Whether the event graph is small enough for a picture."""
+    return len(findings.events) <= MOST_EVENTS and len(findings.branches) <= MOST_LANES
 
 
 def _around(steps: Sequence[int], before: float, after: float) -> set[int]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import islice
 from string import Template
 from typing import Any
 
@@ -12,7 +13,7 @@ from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.findings import Findings
 from dynaghost.trajectories.verdict import Answer, Grade, Verdict
 from dynaghost.views import _layout as layout
-from dynaghost.views.report.thinning import target
+from dynaghost.views.report.thinning import MOST_EVENTS, target, told
 from dynaghost.views.text import chance_text
 from dynaghost.views.verdict_text import ANSWERS, verdict_text, what_matters
 
@@ -185,8 +186,11 @@ def events(findings: Findings, number: int | None, indices: Sequence[int]) -> st
     if not findings.events:
         return "<p>No events: what was found stays the same along training, as far as it was followed.</p>"
     head = heads(_EVENT_HEADS)
-    rows = "".join(_event_row(findings, event, number, indices) for event in findings.events)
+    chosen = told(findings)
+    rows = "".join(_event_row(findings, event, number, indices) for event in chosen)
     caption = f"Events in the order of training, in {findings.description.axis}s; a link shows the checkpoint after it"
+    if len(chosen) < len(findings.events):
+        caption += f" ({len(chosen)} of {len(findings.events)}, first those that explain drops: analysis.json has all)"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table of events"><table class="cards">'
         f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -209,9 +213,12 @@ def _event_row(findings: Findings, event: Event, number: int | None, indices: Se
 
 def relations(findings: Findings) -> str:
     """The event graph as a list."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in _relation_lines(findings))
-    if not items:
+    total = findings.graph.number_of_edges()
+    if not total:
         return ""
+    items = "".join(f"<li>{escape(line)}</li>" for line in islice(_relation_lines(findings), MOST_EVENTS))
+    if total > MOST_EVENTS:
+        items += f"<li>and {total - MOST_EVENTS} more, which graph.json has</li>"
     return f'<details><summary>The event graph as a list</summary><ul class="plain">{items}</ul></details>'
 
 
