@@ -101,7 +101,7 @@ def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
 
 
 def _of_model(named: Arrays, settings: Settings, file: str) -> Recognized:
-    """The system that the user's own function makes of a checkpoint's arrays."""
+    """The system that the user's own function makes of a checkpoint's arrays: a module, a callable, or a System."""
     assert settings.model is not None
     name = f"{settings.model.__module__}:{settings.model.__qualname__}"
     made = settings.model(dict(named))
@@ -110,7 +110,8 @@ def _of_model(named: Arrays, settings: Settings, file: str) -> Recognized:
     try:
         system = from_object(made, inputs=settings.inputs, layer=settings.layer, time=settings.time, leak=settings.leak)
     except DynaghostError as error:
-        raise CheckpointError(f"{file}: {name}: {error}") from error
+        hint = f": {name} may return as_system(module, dim=N)" if str(error).startswith("dim:") else ""
+        raise CheckpointError(f"{file}: {name}: {error}{hint}") from error
     return Recognized(system, f"{system!r}, as built by {name}", f"{name}(arrays)", ())
 
 
