@@ -266,3 +266,45 @@ def test_one_number_is_every_input(kind):
     assert not np.array_equal(one.f(x), dg.as_system(module).f(x))
     with pytest.raises(dg.DynaghostError, match=r"inputs: expected one number or 3, got an array of shape \(2,\)"):
         dg.as_system(module, inputs=[0.7, 0.7])
+
+
+class Own(torch.nn.Module):
+    """A network of a user's own, with a parameter and a buffer; `c`, if kept as it is, is neither."""
+
+    def __init__(self, A, c, *, kept=False):
+        super().__init__()
+        self.A = torch.nn.Parameter(torch.as_tensor(A))
+        if kept:
+            self.c = torch.as_tensor(c)
+        else:
+            self.register_buffer("c", torch.as_tensor(c))
+
+    def forward(self, h):
+        return torch.tanh(h @ self.A.T + self.c)
+
+
+def test_a_module_goes_straight_from_one_checkpoint_to_the_next():
+    from dynaghost.trajectories.straight import Line
+
+    rng = np.random.default_rng(3)
+    weights = [(rng.normal(size=(2, 2)), rng.normal(size=2)) for _ in range(2)]
+    line = Line(*(dg.as_system(Own(*one), dim=2) for one in weights))
+    known = Line(*(dg.LeakyRNN(*one, leak=1.0, time="map") for one in weights))
+    x = rng.normal(size=(5, 2))
+    for s in (0.0, 0.3, 1.0):
+        np.testing.assert_allclose(line.at(s).f(x), known.at(s).f(x), atol=1e-14)
+        np.testing.assert_allclose(line.velocity(x, s), known.velocity(x, s), atol=1e-9)
+
+
+def test_a_module_that_hides_weights_is_not_followed():
+    from dynaghost.trajectories.straight import Line
+
+    one, two = (dg.as_system(Own(np.eye(2), np.full(2, c), kept=True), dim=2) for c in (0.0, 0.5))
+    with pytest.raises(dg.DynaghostError, match="among its parameters and buffers"):
+        Line(one, two)
+
+
+def test_the_users_function_is_told_to_say_how_many_state_variables_there_are():
+    weights = {"A": np.eye(2), "c": np.zeros(2)}
+    with pytest.raises(dg.CheckpointError, match=r"may return as_system\(module, dim=N\)"):
+        dg.analyze(dg.load_run([weights, weights], model=lambda arrays: Own(arrays["A"], arrays["c"])))

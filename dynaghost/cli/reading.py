@@ -26,7 +26,11 @@ _MODEL_OPTIONS = (
     click.option("--activation", type=click.Choice(_ACTIVATIONS), help="Of a full-rank network. [default: tanh]"),
     click.option("--layer", metavar="NAME", help="Which recurrent layer, where a file holds several."),
     click.option("--input", "inputs", metavar="VALUE|FILE.npy", help="Constant input. [default: 0]"),
-    click.option("--model", metavar="MODULE:FUNCTION", help="Your function from a dict of arrays to your module, or to a System (as_system)."),
+    click.option(
+        "--model",
+        metavar="MODULE:FUNCTION",
+        help="Your function from a dict of arrays to your module, or to a System (as_system).",
+    ),
 )
 _SEARCH_OPTIONS = (
     click.option("--starts", metavar="N|FILE.npy", help="Search from so many random states, or from these alone."),

@@ -6,7 +6,7 @@ deep copy, in float64 and evaluation mode. The caller's module is read and never
 
 import copy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -271,7 +271,31 @@ class ModuleSystem(TorchSystem):
             return evaluate
 
         self.name = type(module).__name__
+        self._module, self._inputs, self._call = _twin(module, torch.float64), inputs, call
         super().__init__(function, dim, leak=leak, time=time)
+
+    def parameters(self) -> dict[str, Array]:
+        """Every floating-point parameter and buffer of the module, by name: what a straight line interpolates."""
+        named = (*self._module.named_parameters(), *self._module.named_buffers())
+        return {name: tensor.numpy().copy() for name, tensor in named if tensor.is_floating_point()}
+
+    def with_parameters(self, changed: Mapping[str, Array]) -> "ModuleSystem":
+        """The same module with other parameters and buffers.
+
+        Examples
+        --------
+        >>> import torch
+        >>> system = ModuleSystem(torch.nn.Linear(2, 2, bias=False), 2)
+        >>> system.with_parameters({"weight": 2 * np.eye(2)}).f(np.ones(2)).tolist()
+        [1.0, 1.0]
+        """
+        import torch
+
+        twin = copy.deepcopy(self._module)
+        for name, tensor in (*twin.named_parameters(), *twin.named_buffers()):
+            if name in changed:
+                tensor.data = torch.tensor(np.asarray(changed[name], dtype=float))
+        return ModuleSystem(twin, self.dim, inputs=self._inputs, call=self._call, leak=self.leak, time=self.time)
 
 
 def _twin(module: Any, dtype: Any) -> Any:

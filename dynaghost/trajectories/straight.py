@@ -40,7 +40,8 @@ def parameters(system: System) -> Parameters:
     """
     if not callable(getattr(system, "parameters", None)):
         raise DynaghostError(
-            f"system: expected one that tells its parameters (a built-in network), got {type(system).__name__}"
+            "system: expected one that tells its parameters (a built-in network or a torch module), to go from one "
+            f"checkpoint to the next, got {type(system).__name__}"
         )
     return {name: np.asarray(value, dtype=float) for name, value in system.parameters().items()}  # type: ignore[attr-defined]
 
@@ -227,3 +228,12 @@ def _check_alike(first: System, second: System, start: Parameters, end: Paramete
     shapes = [{name: array.shape for name, array in arrays.items()} for arrays in (start, end)]
     if shapes[0] != shapes[1]:
         raise DynaghostError(f"second: expected arrays of the same shapes, {shapes[0]}, got {shapes[1]}")
+    if callable(getattr(first, "parameters", None)):
+        # Arrays that a module holds beside its parameters would stay as they are on the way.
+        x = np.linspace(-0.4, 0.5, first.dim)
+        rebuilt, known = with_parameters(first, end).f(x), second.f(x)
+        if not np.allclose(rebuilt, known, rtol=1e-9, atol=1e-12):
+            raise DynaghostError(
+                "second: expected all that differs from the first among its parameters and buffers (torch.nn.Parameter,"
+                f" register_buffer), got other velocities with the same ones, {known[:3]} and {rebuilt[:3]}"
+            )
