@@ -617,3 +617,17 @@ def test_info_names_versions_and_the_machine():
     assert f"dynaghost {VERSION}" in result.output
     assert f"numpy {np.__version__}" in result.output
     assert "kernels:" in result.output
+
+
+@pytest.mark.parametrize(
+    "command", [["train", "delayed-activation", "--seed", "1", "--lr", "0.1", "--epochs", "1"], ["demo"]]
+)
+def test_a_place_that_cannot_be_written_is_named(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("sys.argv", ["dynaghost", *command, "--out", str(tmp_path / "file" / "x")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith(f"error: {tmp_path / 'file' / 'x'}")
+    assert told.endswith("got Not a directory")

@@ -40,6 +40,11 @@ def main() -> None:
     except MemoryError as error:
         click.echo(f"error: expected sizes that fit into this machine's memory, got more ({error})", err=True)
         status = 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"error: {error.filename}: expected a place to read or write, got {error.strerror}", err=True)
+        status = 1
     except click.ClickException as error:
         error.show()
         status = error.exit_code
