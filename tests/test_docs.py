@@ -135,3 +135,7 @@ def test_the_example_of_the_front_page_runs(pages, tmp_path, monkeypatch):
     (tmp_path / "runs" / "seed7").symlink_to(ROOT / "data" / "fig3b_stuck")
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "tutorials" / "index.md").read_text(), re.DOTALL)
     exec(compile(code, "index.md", "exec"), {"print": lambda *told: json.dumps([str(one) for one in told])})
+
+
+def test_the_version_to_cite_is_this_one():
+    assert f"version = {{{dg.__version__}}}" in (ROOT / "tutorials" / "citing.md").read_text(encoding="utf-8")

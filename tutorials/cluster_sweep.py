@@ -161,7 +161,8 @@ print(f"{len(together)} runs from two parts, the same as from one call")
 # ## Runs of your own
 #
 # The sweep above knows one task. Your own trainings are folders of checkpoints, as in the tutorial on a checkpoint
-# folder. `analyze_collection` analyzes a folder of such folders into one database, and makes a table over all. Here `save_every` makes the folders: it keeps the checkpoints of each run of a sweep.
+# folder. `analyze_collection` analyzes a folder of such folders into one database, and makes a table over all. Here
+# `save_every` makes the folders: it keeps the checkpoints of each run of a sweep.
 
 # %%
 one = Grid(seeds=[1], learning_rates=[0.015, 0.03])
