@@ -25,6 +25,7 @@ _BRACKET = 1e-7  # share of a piece on either side of a change at which its test
 # How often a stretch is halved in which growth rates move more than they are away from 0, and how many rates of those
 # nearest 0 tell; about how many nodes of a curve are looked at.
 _HALVINGS, _NEAREST, _NODES = 4, 4, 8
+_LARGE = 128  # dimensions above which fewer are
 
 
 class Crossing(StrEnum):
@@ -164,12 +165,18 @@ def changes(
 def _looked_up(along: _Stability, a: float, b: float) -> list[tuple[float, int]]:
     """Places between `a` and `b` at which stability is looked up too, and the unstable directions there."""
     # A curve that was no single step turns, in x: some of its nodes are looked at in any case.
-    nodes = np.arange(np.floor(a) + 1, np.ceil(b))[:: max(len(along.nodes) // _NODES, 1)].tolist()
+    most, halvings = _affordable(along.equation.dim)
+    nodes = np.arange(np.floor(a) + 1, np.ceil(b))[:: len(along.nodes) // most + 1].tolist() if most else []
     found: list[tuple[float, int]] = []
     for low, high in pairwise([a, *nodes, b]):
-        found += _stops(along, low, high, _HALVINGS)
+        found += _stops(along, low, high, halvings)
         found += [(high, along.spectrum(high).unstable)] if high < b else []
     return found
+
+
+def _affordable(dim: int) -> tuple[int, int]:
+    """How many nodes of a curve are looked at, and how often a stretch is halved: eigenvalues cost as dim³ does."""
+    return int(_NODES * min(1.0, (_LARGE / dim) ** 2)), _HALVINGS if dim <= 2 * _LARGE else 1
 
 
 def _stops(along: _Stability, a: float, b: float, halvings: int) -> list[tuple[float, int]]:
