@@ -176,8 +176,10 @@ def load_rows(folder: Path) -> Collected:
     path = folder / WHOLE
     with explained(path), closing(connected(path)) as connection:
         check_format(connection, path)
-        source, settings = connection.execute("SELECT source, settings FROM collection").fetchone()
-        return Collected(source, json.loads(settings), _rows(connection))
+        told = connection.execute("SELECT source, settings FROM collection").fetchone()
+        if told is None:
+            raise StoreError(f"{path}: expected a collection, got one that was just begun: the same command goes on")
+        return Collected(told[0], json.loads(told[1]), _rows(connection))
 
 
 def _rows(connection: sqlite3.Connection) -> tuple[Row, ...]:
@@ -185,11 +187,16 @@ def _rows(connection: sqlite3.Connection) -> tuple[Row, ...]:
 
 
 def join_files(source: Path, target: Path) -> None:
-    """Copy a run's folder of results, if it is not there; one that is cut short is not seen as one."""
-    if not source.is_dir() or target.is_dir():
+    """Copy a run's folder of results, if it is not there or is of an analysis that did not come to its end.
+
+    A copy that is cut short is not seen as one.
+    """
+    unfinished = (target / DATABASE).is_file() and not (source / DATABASE).is_file()
+    if not source.is_dir() or (target.is_dir() and not unfinished):
         return
     # Under another name first: a copy that is killed leaves no half of a folder.
     partial = made(target.parent) / f".{target.name}.new"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(source, partial)
+    shutil.rmtree(target, ignore_errors=True)
     partial.replace(target)

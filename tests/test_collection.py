@@ -158,6 +158,23 @@ def test_the_folder_of_one_run_is_read_and_taken_up_from_the_database(runs, tmp_
     assert [path.name for path in tmp_path.rglob("*.db")] == ["collection.db"]
 
 
+def test_a_collection_that_was_just_begun_or_merged_over_what_was(runs, tmp_path):
+    with CollectionStore.open(tmp_path / "begun", lambda store: None):
+        pass
+    with pytest.raises(StoreError, match="just begun"):
+        load_collection(tmp_path / "begun")
+    (runs / "b" / "epoch_50.npz").rename(tmp_path / "aside")
+    (runs / "b" / "epoch_50.npz").write_bytes(b"PK broken")
+    analyze_collection(runs, tmp_path / "broken")
+    with open_store(tmp_path / "broken" / "b", load_run(runs / "a")):
+        pass
+    (tmp_path / "aside").replace(runs / "b" / "epoch_50.npz")
+    found = analyze_collection(runs, tmp_path / "whole")
+    merged = merge([tmp_path / "whole"], tmp_path / "broken")
+    assert (merged.runs, contents(tmp_path / "broken")) == (found.runs, contents(tmp_path / "whole"))
+    assert document(merged["b"]) == document(found["b"])
+
+
 def test_while_one_process_writes_another_reads_and_does_not_write(runs, tmp_path):
     found = analyze_collection(runs, tmp_path)
     with CollectionStore.open(tmp_path, lambda store: None):
