@@ -5,10 +5,12 @@ that the same queries serve both.
 """
 
 import sqlite3
+from contextlib import closing
+from os import PathLike
 from pathlib import Path
 
 from dynaghost import tables
-from dynaghost.database import ELSEWHERE
+from dynaghost.database import ELSEWHERE, explained, made
 from dynaghost.errors import StoreError
 
 DATABASE, WHOLE = "analysis.db", "collection.db"
@@ -157,6 +159,58 @@ def copy_out(connection: sqlite3.Connection, run: int) -> None:
     if connection.execute("SELECT 1 FROM main.run").fetchone() is None:
         for name in tables.TABLES:
             connection.execute(f"DROP TABLE main.{name}")
+
+
+def lend(folder: Path) -> None:
+    """A database of its own for a run that the collection around the folder holds."""
+    own, (whole, number) = folder / DATABASE, _around(folder)
+    if own.is_file() or number is None:
+        return
+    with explained(whole):
+        # Under another name first: what is there in the end is whole.
+        partial = made(folder) / f".{own.name}.new"
+        partial.unlink(missing_ok=True)
+        with closing(
+            sqlite3.connect(partial.resolve().as_uri(), PATIENCE, isolation_level=None, uri=True)
+        ) as connection:
+            # A journal on disk, left by a process that was killed, would be of another file than the next one.
+            connection.execute("PRAGMA journal_mode=MEMORY")
+            attach(connection, whole)
+            connection.execute("BEGIN")
+            copy_out(connection, number)
+            connection.execute("COMMIT")
+        partial.replace(own)
+
+
+def holds_results(folder: str | PathLike[str]) -> bool:
+    """Whether `load` would find the results of a run there, finished or not.
+
+    Examples
+    --------
+    >>> holds_results("nowhere")
+    False
+    """
+    return (Path(folder) / DATABASE).is_file() or _around(Path(folder))[1] is not None
+
+
+def place_of(folder: Path) -> tuple[Path, int | None]:
+    """The database with the results of a folder, and the number of the run in it if it is a collection's."""
+    own = folder / DATABASE
+    if own.is_file():
+        return own, None
+    if (folder / WHOLE).is_file():
+        raise StoreError(f"{folder}: expected the results of one run, got a collection: load_collection reads it")
+    whole, number = _around(folder)
+    if number is None:
+        raise StoreError(f"{own}: expected the results of an analysis, got no such file: dynaghost analyze writes them")
+    return whole, number
+
+
+def _around(folder: Path) -> tuple[Path, int | None]:
+    """The database of the collection that a run's folder may be in, and the run's number there."""
+    whole = folder.resolve().parent / WHOLE
+    with explained(whole):
+        return whole, member_of(whole, folder.resolve().name)
 
 
 def _show(connection: sqlite3.Connection, run: int) -> None:

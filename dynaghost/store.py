@@ -11,7 +11,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,25 +22,26 @@ from dynaghost import tables
 from dynaghost.checkpoints.run import Run
 from dynaghost.codec import loads
 from dynaghost.columns import pack, unpack
-from dynaghost.database import ELSEWHERE, Database, explained, made
+from dynaghost.database import ELSEWHERE, Database, explained
 from dynaghost.errors import DynaghostError, StoreError
-from dynaghost.packed import Aside, Block, Kept, Packed, packed
+from dynaghost.packed import Aside, Block, Kept, packed
 from dynaghost.run_tables import (
     CREATE,
     DATABASE,
     FORMAT,
-    PATIENCE,
     WHOLE,
     attach,
     check_format,
     connected,
-    copy_out,
+    holds_results,
     is_finished,
-    member_of,
+    lend,
+    place_of,
 )
 from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.stored_circuits import Reader
 from dynaghost.summary import FILES, software, write_summary
-from dynaghost.systems.base import Array, System
+from dynaghost.systems.base import System
 from dynaghost.told import Told, parts, tell
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, End, Findings
@@ -61,70 +62,6 @@ _NO_ENDS = pack(End, ())
 
 F = TypeVar("F", bound=Findings)
 Folder = str | PathLike[str]
-
-
-class Reader:
-    """The circuits of a database of results, read when they are asked for, whether it is open or closed meanwhile.
-
-    Parameters
-    ----------
-    path : Path
-    connection : Connection, optional
-        While it is open.
-    run : int, optional
-        The number of the run in the database of a collection.
-    """
-
-    def __init__(self, path: Path, connection: sqlite3.Connection | None = None, run: int | None = None) -> None:
-        self.path, self.connection, self.run = path, connection, run
-
-    def circuits(self, number: int | None = None) -> list["StoredCircuits"]:
-        """Those of every block, in order, or of one."""
-        which = "ORDER BY number" if number is None else f"WHERE number = {number}"
-        return [StoredCircuits(self, *row) for row in self._rows(f"SELECT number, size FROM circuits {which}")]
-
-    def all_circuits(self) -> Sequence[Any]:
-        """One a checkpoint; empty for networks whose circuits are not kept.
-
-        Raises
-        ------
-        ValueError
-            If weights are lost.
-        """
-        sizes = "length(m) != 8 * size * units * rank OR length(n) != length(m) OR length(b) != 8 * size * units"
-        if self._rows(f"SELECT number FROM circuits WHERE {sizes}"):
-            raise ValueError("expected circuits of the sizes that are given, got others")
-        return Packed(self.circuits())
-
-    def stack(self, number: int) -> Stack:
-        """The circuits of a block."""
-        names = ", ".join(one.name for one in fields(Stack)).replace("number", "size")
-        (row,) = self._rows(f"SELECT {names} FROM circuits WHERE number = {number}")
-        return Stack(*row)
-
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        with explained(self.path):
-            if self.connection is not None:
-                return self.connection.execute(query).fetchall()
-            with closing(connected(self.path, self.run)) as connection:
-                return connection.execute(query).fetchall()
-
-
-class StoredCircuits:
-    """The latent circuits of a block, read when they are iterated over."""
-
-    def __init__(self, reader: Reader, number: int, size: int) -> None:
-        self.reader, self.number, self.size = reader, number, size
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __iter__(self) -> Iterator[Circuit]:
-        return iter(self.reader.stack(self.number))
-
-    def arrays(self) -> tuple[Array, Array, Array]:
-        """Their m, n and b, a circuit a row."""
-        return self.reader.stack(self.number).arrays()
 
 
 class Store(Database):
@@ -407,7 +344,7 @@ def open_store(folder: Folder, run: Run, *, patience: float = 0.0) -> Store:
     """
     content, steps = run.search_hash(), run.steps
     told = _described(run.source, run.axis, steps, content) | run.settings.values_of_search()
-    _lend(Path(folder))
+    lend(Path(folder))
     return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends(), patience=patience)
 
 
@@ -427,39 +364,15 @@ def finished_in_collection(
     StoreError
         If the database is damaged, or holds results of other weights or of another search.
     """
-    path = folder.parent / WHOLE
-    with explained(path):
-        number = None if (folder / DATABASE).is_file() else member_of(path, folder.name)
-    if number is None:
+    if (folder / DATABASE).is_file() or not holds_results(folder):
         return None
+    path, number = place_of(folder)
     with explained(path), closing(Store(path, connected(path, number), number)) as store:
         content = run.search_hash()
         told = _described(run.source, run.axis, run.steps, content) | run.settings.values_of_search()
         store._check_key(key_of(content), told)
         found = store.finished(run, kind, drops=drops)
         return found if store.files_are_written(folder) else None
-
-
-def _lend(folder: Path) -> None:
-    """A database of its own for a run that the collection around the folder holds."""
-    own, whole = folder / DATABASE, folder.parent / WHOLE
-    with explained(whole):
-        number = None if own.is_file() else member_of(whole, folder.name)
-        if number is None:
-            return
-        # Under another name first: what is there in the end is whole.
-        partial = made(folder) / f".{own.name}.new"
-        partial.unlink(missing_ok=True)
-        with closing(
-            sqlite3.connect(partial.resolve().as_uri(), PATIENCE, isolation_level=None, uri=True)
-        ) as connection:
-            # A journal on disk, left by a process that was killed, would be of another file than the next one.
-            connection.execute("PRAGMA journal_mode=MEMORY")
-            attach(connection, whole)
-            connection.execute("BEGIN")
-            copy_out(connection, number)
-            connection.execute("COMMIT")
-        partial.replace(own)
 
 
 def key_of(content: str) -> str:
@@ -530,7 +443,7 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
     StoreError
         If the folder holds no finished analysis, one of another format, or a damaged one, or is in use.
     """
-    path, number = _place(Path(folder))
+    path, number = place_of(Path(folder))
     with explained(path), closing(connected(path, number)) as connection, _understood(path):
         # All of a collection is not looked through for each of its runs.
         check_format(connection, path, deep=number is None)
@@ -539,33 +452,6 @@ def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignm
         found = kind(**tables.fields(connection.execute), circuits=reader.all_circuits())
         reader.connection = None
         return found
-
-
-def holds_results(folder: Folder) -> bool:
-    """Whether `load` would find the results of a run there, finished or not.
-
-    Examples
-    --------
-    >>> holds_results("nowhere")
-    False
-    """
-    own, whole = Path(folder) / DATABASE, Path(folder).parent / WHOLE
-    with explained(whole):
-        return own.is_file() or member_of(whole, Path(folder).name) is not None
-
-
-def _place(folder: Path) -> tuple[Path, int | None]:
-    """The database with the results of a folder, and the number of the run in it if it is a collection's."""
-    own, whole = folder / DATABASE, folder.resolve().parent / WHOLE
-    if own.is_file():
-        return own, None
-    if (folder / WHOLE).is_file():
-        raise StoreError(f"{folder}: expected the results of one run, got a collection: load_collection reads it")
-    with explained(whole):
-        number = member_of(whole, folder.resolve().name)
-    if number is None:
-        raise StoreError(f"{own}: expected the results of an analysis, got no such file: dynaghost analyze writes them")
-    return whole, number
 
 
 def _check_finished(connection: sqlite3.Connection, path: Path) -> None:

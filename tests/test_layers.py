@@ -34,6 +34,7 @@ ROOMS = {
     "tables": "",
     "database": "",
     "run_tables": "",
+    "stored_circuits": "",
     "store": "",
     "collected": "",
     "collection_store": "",

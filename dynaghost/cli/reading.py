@@ -198,7 +198,7 @@ def report(outs: tuple[str, ...], to: str | None) -> None:
 
 def _with_results(out: Path) -> list[Path]:
     """The folder itself; of one without results of its own, those inside it that have some."""
-    from dynaghost.store import holds_results
+    from dynaghost.run_tables import holds_results
 
     inside = [] if holds_results(out) else sorted(path for path in out.iterdir() if path.is_dir())
     return [path for path in inside if holds_results(path)] or [out]
