@@ -33,6 +33,7 @@ def test_the_components_are_those_of_the_visited_states(points):
     np.testing.assert_allclose(drawn(ax, "stable fixed point")[:, 0], 0, atol=1e-12)
     paths = [line.get_xydata()[:, 0] for line in ax.get_lines() if line.get_label() == "trial"]
     np.testing.assert_allclose(np.abs(paths[0]), visited[0, :, 2])
+    assert ax.get_xlabel() == "PC 1 (100 % of the trials' variance)"
 
 
 def test_multipliers_of_a_map_and_eigenvalues_of_a_flow(points):

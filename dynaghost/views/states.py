@@ -65,7 +65,8 @@ def slow_points(points: SlowPoints, *, visited: Array | None = None, ax: Axes | 
             ax.plot(*flat.T, color=style.GREY, linewidth=0.7, alpha=0.6, label="trial", zorder=1)
             ax.plot(*flat[:1].T, **_START)
         _draw_points(ax, points.points, centre, components)
-        ax.set(xlabel=_component(1, shares[0]), ylabel=_component(2, shares[1]))
+        of = "variance" if paths is None else "trials' variance"
+        ax.set(xlabel=_component(1, shares[0], of), ylabel=_component(2, shares[1], of))
         shared.legend_above(ax)
         shared.finish(ax)
     return ax
@@ -121,7 +122,7 @@ def eigenvalues(points: SlowPoints, *, ax: Axes | None = None) -> Axes:
     >>> from dynaghost.slowpoints import find_slow_points
     >>> from dynaghost.systems import LeakyRNN
     >>> eigenvalues(find_slow_points(LeakyRNN([[0.0, 2.0], [-2.0, 0.0]], [0.0, 0.0]), starts=50)).get_xlabel()
-    'Re multiplier (1/iteration)'
+    'Re multiplier (per iteration)'
     """
     layout.slow_points(points)
     if not points.fixed_points:
@@ -138,7 +139,7 @@ def eigenvalues(points: SlowPoints, *, ax: Axes | None = None) -> Axes:
             values = _spectrum(point)
             role = layout.role(point)
             ax.plot(values.real, values.imag, linestyle="none", label=f"of {_article(role.value)}", **_small(role))
-        what, unit = ("multiplier", "1/iteration") if is_map else ("eigenvalue", "1/τ")
+        what, unit = ("multiplier", "per iteration") if is_map else ("eigenvalue", "1/τ")
         ax.set(xlabel=f"Re {what} ({unit})", ylabel=f"Im {what} ({unit})")
         shared.legend_above(ax)
         shared.finish(ax)
@@ -257,5 +258,5 @@ def _around(points: SlowPoints, paths: Sequence[Array]) -> tuple[tuple[float, fl
     return ranges[0], ranges[1]
 
 
-def _component(number: int, share: float) -> str:
-    return f"PC {number} ({share:.0%} of the variance)".replace("%", " %")
+def _component(number: int, share: float, of: str) -> str:
+    return f"PC {number} ({share:.0%} of the {of})".replace("%", " %")
