@@ -17,7 +17,7 @@ from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import read_json
 from dynaghost.collected import COLLECTION, Collected, Explained, Row, save_collection
-from dynaghost.collection_store import CollectionStore, join_files, load_rows
+from dynaghost.collection_store import EARLIER, CollectionStore, join_files, load_rows
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.run_tables import WHOLE
 from dynaghost.store import finished_in_collection, open_store
@@ -285,10 +285,7 @@ def load_collection(folder: Folder) -> Collection:
         told = load_rows(Path(folder))
         return Collection(told.source, told.settings, told.runs, Path(folder))
     if (Path(folder) / COLLECTION).is_file():
-        raise StoreError(
-            f"{path}: expected the database of a collection, got {COLLECTION} alone, of an earlier version of "
-            "dynaghost: analyze the runs again into another folder (--out)"
-        )
+        raise StoreError(f"{path}: expected the database of a collection, got {EARLIER}")
     how = "dynaghost analyze 'runs/*' --out OUT writes it"
     raise StoreError(f"{path}: expected a collection of results, got no such file: {how}")
 

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from dynaghost.codec import dumps, loads
-from dynaghost.collected import Collected, Row
+from dynaghost.collected import COLLECTION, Collected, Row
 from dynaghost.database import Database, explained, made
 from dynaghost.errors import StoreError
 from dynaghost.run_tables import CREATE_WHOLE, DATABASE, PATIENCE, WHOLE, attach, check_format, connected, copy_in
 
+EARLIER = "results of an earlier version of dynaghost: analyze the runs again into another folder (--out)"
+"""What to do with a collection that has no database."""
 LOCK = "collection.lock"
 """A database without results that is locked while a process writes to the collection."""
 
@@ -55,13 +57,16 @@ class CollectionStore(Database):
         Raises
         ------
         StoreError
-            If the folder holds the results of one run, another process writes to it, or the file is no such database.
+            If the folder holds the results of one run, another process writes to it, the file is no such database, or
+            an earlier version of dynaghost wrote there.
         """
         target = Path(folder)
         if (target / DATABASE).is_file():
             raise StoreError(
                 f"{target}: expected a folder for the results of many runs, got those of one: choose another (--out)"
             )
+        if (target / COLLECTION).is_file() and not (target / WHOLE).is_file():
+            raise StoreError(f"{target}: expected {WHOLE} beside {COLLECTION}, got {EARLIER}")
         opened = partial(cls.opened, target / WHOLE, CREATE_WHOLE, lambda store, new: store._check(new))
         with _Lock.opened(target / LOCK, (), lambda *_: None), opened() as store:
             begin(store)

@@ -142,8 +142,9 @@ def test_folders_of_one_run_and_of_many_are_not_mixed(runs, tmp_path):
         analyze_collection(runs, tmp_path / "one")
     shutil.rmtree(tmp_path / "many" / "a")
     (tmp_path / "many" / "collection.db").unlink()
-    with pytest.raises(StoreError, match=r"collection\.json alone, of an earlier version"):
-        load_collection(tmp_path / "many")
+    for use in (load_collection, lambda out: analyze_collection(runs, out)):
+        with pytest.raises(StoreError, match=r"got results of an earlier version .*--out"):
+            use(tmp_path / "many")
 
 
 def test_the_folder_of_one_run_is_read_and_taken_up_from_the_database(runs, tmp_path):
@@ -430,6 +431,15 @@ def test_the_command_writes_page_and_pictures_of_all_runs(runs, tmp_path):
     again = dynaghost("report", tmp_path / "out", "--to", tmp_path / "again.html")
     assert (again.returncode, again.stderr) == (0, "")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_without_an_analyzed_run_there_is_no_page(tmp_path):
+    write_run(tmp_path / "runs" / "a", rate=0.1)
+    (tmp_path / "runs" / "a" / "epoch_50.npz").write_bytes(b"PK broken")
+    analyze_collection(tmp_path / "runs", tmp_path / "out")
+    told = dynaghost("report", tmp_path / "out")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "expected at least one run that was analyzed, got 1 run that could not be" in told.stderr
 
 
 def test_drops_of_several_runs_make_one_p_value(tmp_path):

@@ -9,7 +9,7 @@ import click
 
 from dynaghost.cli.options import progress_bar
 from dynaghost.cli.parts import part_of
-from dynaghost.errors import counted
+from dynaghost.errors import StoreError, counted
 
 
 def analyze_many(
@@ -52,6 +52,13 @@ def write_page(collection: Any, target: Path) -> None:
     from dynaghost.views.report import report_collection
 
     failed = [(row.name, row.error) for row in collection.failed]
+    if not collection.names:
+        why = (
+            f"{counted(len(failed), 'run')} that could not be analyzed (the first: {failed[0][1]})"
+            if failed
+            else "none"
+        )
+        raise StoreError(f"{collection.folder}: expected at least one run that was analyzed, got {why}")
     click.echo(f"wrote {report_collection(list(collection.results()), target, failed=failed)}")
 
 
