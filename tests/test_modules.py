@@ -293,6 +293,8 @@ def test_a_module_goes_straight_from_one_checkpoint_to_the_next():
     x = rng.normal(size=(5, 2))
     for s in (0.0, 0.3, 1.0):
         np.testing.assert_allclose(line.at(s).f(x), known.at(s).f(x), atol=1e-14)
+        np.testing.assert_allclose(line.at(s).f(x + 0.1j), known.at(s).f(x + 0.1j), atol=1e-14)
+        np.testing.assert_allclose(line.at(s).jacobian(x), known.at(s).jacobian(x), atol=1e-13)
         np.testing.assert_allclose(line.velocity(x, s), known.velocity(x, s), atol=1e-9)
 
 

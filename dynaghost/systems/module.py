@@ -256,23 +256,35 @@ class ModuleSystem(TorchSystem):
     ) -> None:
         import torch
 
-        vector = None if inputs is None else torch.tensor(np.asarray(inputs, dtype=float))
-
-        def function(dtype: Any) -> Callable[..., Any]:
-            twin = _twin(module, dtype)
-            fixed = None if vector is None else vector.to(dtype)
-
-            def evaluate(states: Any) -> Any:
-                given = None if fixed is None else fixed.expand(len(states), *fixed.shape)
-                if call is not None:
-                    return call(twin, states, given)
-                return twin(states) if given is None else twin(given, states)
-
-            return evaluate
-
         self.name = type(module).__name__
         self._module, self._inputs, self._call = _twin(module, torch.float64), inputs, call
-        super().__init__(function, dim, leak=leak, time=time)
+        super().__init__(self._function, dim, leak=leak, time=time)
+
+    def _function(self, dtype: Any) -> Callable[[Any], Any]:
+        """New states of a batch of states of that type."""
+        import torch
+
+        twin = self._module if dtype is torch.float64 else _twin(self._module, dtype)
+        fixed = None if self._inputs is None else torch.tensor(np.asarray(self._inputs, dtype=float)).to(dtype)
+
+        def evaluate(states: Any) -> Any:
+            given = None if fixed is None else fixed.expand(len(states), *fixed.shape)
+            if self._call is not None:
+                return self._call(twin, states, given)
+            return twin(states) if given is None else twin(given, states)
+
+        return evaluate
+
+    def _late(self, dtype: Any) -> Callable[[Any], Any]:
+        """`_function`, made when it is first called."""
+        made: list[Callable[[Any], Any]] = []
+
+        def evaluate(states: Any) -> Any:
+            if not made:
+                made.append(self._function(dtype))
+            return made[0](states)
+
+        return evaluate
 
     def parameters(self) -> dict[str, Array]:
         """Every floating-point parameter and buffer of the module, by name: what a straight line interpolates."""
@@ -291,11 +303,15 @@ class ModuleSystem(TorchSystem):
         """
         import torch
 
-        twin = copy.deepcopy(self._module)
-        for name, tensor in (*twin.named_parameters(), *twin.named_buffers()):
+        # What was found out about the module when this system was made holds for all of its weights.
+        other = copy.copy(self)
+        other._module = copy.deepcopy(self._module)
+        for name, tensor in (*other._module.named_parameters(), *other._module.named_buffers()):
             if name in changed:
                 tensor.data = torch.tensor(np.asarray(changed[name], dtype=float))
-        return ModuleSystem(twin, self.dim, inputs=self._inputs, call=self._call, leak=self.leak, time=self.time)
+        other._real = other._function(torch.float64)
+        other._complex = None if self._complex is None else other._late(torch.complex128)
+        return other
 
 
 def _twin(module: Any, dtype: Any) -> Any:
