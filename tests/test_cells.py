@@ -148,8 +148,19 @@ def test_keras_kernels_have_their_own_order_of_gates():
     state = np.array([0.1, -0.4, 0.7])
     ours = recognized(keras, inputs=0.3).system
     np.testing.assert_allclose(ours.f(state), recognized(torch_arrays, inputs=0.3).system.f(state), atol=1e-15)
-    with pytest.raises(CheckpointError, match="reset_after"):
-        recognized({**keras, "gru.bias": np.zeros(9)})
+
+
+def test_keras_gru_with_one_bias_resets_before_it_multiplies():
+    kernel, recurrent, bias = NUMBERS.normal(size=(2, 9)), NUMBERS.normal(size=(3, 9)), NUMBERS.normal(size=9)
+    found = recognized({"gru.kernel": kernel, "gru.recurrent_kernel": recurrent, "gru.bias": bias}, inputs=0.3)
+    h, x = np.array([0.1, -0.4, 0.7]), np.full(2, 0.3)
+    # Keras' documentation, gates in its order z, r, h.
+    given = x @ kernel + bias
+    z, r = 1 / (1 + np.exp(-(given[:6] + h @ recurrent[:, :6]).reshape(2, 3)))
+    candidate = np.tanh(given[6:] + (r * h) @ recurrent[:, 6:])
+    np.testing.assert_allclose(found.system.step(h), z * h + (1 - z) * candidate, atol=1e-15)
+    assert "W_hn (r·h)" in found.equation
+    assert "reset_after=False" in " ".join(found.notes)
 
 
 def test_a_low_rank_network_is_driven_by_its_input():

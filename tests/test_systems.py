@@ -11,7 +11,16 @@ from hypothesis.extra.numpy import arrays
 from scipy.integrate import solve_ivp
 
 import dynaghost as dg
-from dynaghost.systems import LowRankRNN, RankOneCircuit, RankOneRNN, SaddleNode, ScalarSystem, critical_rate, optimal_r
+from dynaghost.systems import (
+    LowRankRNN,
+    RankOneCircuit,
+    RankOneRNN,
+    ResetFirstGRU,
+    SaddleNode,
+    ScalarSystem,
+    critical_rate,
+    optimal_r,
+)
 
 NUMBERS = np.random.default_rng(3)
 
@@ -47,7 +56,7 @@ LEAKY = {
 
 
 def gated(kind, layers, units=3, inputs=2):
-    gates = {dg.GRU: 3, dg.LSTM: 4}[kind] * units
+    gates = {dg.GRU: 3, ResetFirstGRU: 3, dg.LSTM: 4}[kind] * units
     numbers = MORE_NUMBERS
     return kind(
         [numbers.normal(size=(gates, units)) for _ in range(layers)],
@@ -58,7 +67,11 @@ def gated(kind, layers, units=3, inputs=2):
     )
 
 
-GATED = {f"{kind.__name__}, {layers} layers": gated(kind, layers) for kind in (dg.GRU, dg.LSTM) for layers in (1, 3)}
+GATED = {
+    f"{kind.__name__}, {layers} layers": gated(kind, layers)
+    for kind in (dg.GRU, dg.LSTM, ResetFirstGRU)
+    for layers in (1, 3)
+}
 NETWORKS |= {f"rank one, {form} form": rank_one(form) for form in ("rate", "current")}
 SYSTEMS = {
     "saddle-node, r > 0": SaddleNode(0.3),

@@ -19,6 +19,8 @@ _EQUATIONS = {
     Kind.LSTM: "c ← f·c + i·g, h ← o·tanh(c) with sigmoid gates i, f, o and g = tanh(W_ig x + W_hg h + b_g)",
 }
 
+_RESET_FIRST = "h ← (1 − z)·n + z·h with sigmoid gates r, z and n = tanh(W_in x + b_n + W_hn (r·h))"
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -147,7 +149,7 @@ def constant(settings: Settings, size: int, file: str) -> np.ndarray:
 
 
 def _gated(named: Arrays, layers: Sequence[Layer], settings: Settings, file: str) -> Built:
-    from dynaghost.systems.gated import GRU, LSTM  # late: most runs have none
+    from dynaghost.systems.gated import GRU, LSTM, ResetFirstGRU  # late: most runs have none
 
     kind, notes = layers[0].kind, []
     if kind is Kind.RNN:
@@ -156,7 +158,8 @@ def _gated(named: Arrays, layers: Sequence[Layer], settings: Settings, file: str
             f"{', '.join(layer.name for layer in layers)} (layer=, --layer)"
         )
     parts = [_parts(named, layer, file) for layer in layers]
-    system = {Kind.GRU: GRU, Kind.LSTM: LSTM}[kind](
+    first = kind is Kind.GRU and _resets_first(named, layers)
+    system = {Kind.GRU: ResetFirstGRU if first else GRU, Kind.LSTM: LSTM}[kind](
         [part["weight_hh"] for part in parts],
         None if parts[0]["weight_ih"] is None else [part["weight_ih"] for part in parts],
         bias_hh=[part["bias_hh"] for part in parts],
@@ -170,10 +173,20 @@ def _gated(named: Arrays, layers: Sequence[Layer], settings: Settings, file: str
         notes.append(
             "weights alone do not tell the gates' nonlinearity: sigmoid is assumed (older Keras: hard_sigmoid)"
         )
+    if first:
+        notes.append("one bias, so a GRU that resets before it multiplies (Keras' reset_after=False)")
     guess = "; ".join(_guess(named, layer, "weight_hh") for layer in layers)
     stacked = f", a stack of {len(layers)} layers" if len(layers) > 1 else ""
     head = f"{kind.upper()}{stacked}, {' + '.join(str(layer.units) for layer in layers)} units"
-    return Built(system, f"{head}: {_EQUATIONS[kind]}", guess, tuple(notes))
+    return Built(system, f"{head}: {_RESET_FIRST if first else _EQUATIONS[kind]}", guess, tuple(notes))
+
+
+def _resets_first(named: Arrays, layers: Sequence[Layer]) -> bool:
+    """Whether Keras' GRU multiplies after the reset: it then has one bias where it else has two."""
+    return any(
+        layer.order is Order.KERAS and bool(layer.biases) and named[layer.biases[0]].size == 3 * layer.units
+        for layer in layers
+    )
 
 
 def _first_input(settings: Settings, part: dict[str, Any], file: str) -> np.ndarray:
@@ -188,11 +201,6 @@ def _parts(named: Arrays, layer: Layer, file: str) -> dict[str, Any]:
     inputs = None if layer.inputs is None else real(named, layer.inputs, file)
     biases = [real(named, name, file) for name in layer.biases]
     if layer.order is Order.KERAS:
-        if layer.kind is Kind.GRU and biases and biases[0].size == hidden.shape[1]:
-            raise CheckpointError(
-                f"{file}: {layer.biases[0]}: expected two biases (2, 3·units), of a GRU with reset_after, "
-                f"got {biases[0].shape}: a GRU that resets before it multiplies is not known to this version"
-            )
         return _from_keras(layer, hidden, inputs, biases)
     own = next((b for name, b in zip(layer.biases, biases, strict=True) if "ih" not in name), None)
     given = next((b for name, b in zip(layer.biases, biases, strict=True) if "ih" in name), None)

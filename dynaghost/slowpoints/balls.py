@@ -85,30 +85,84 @@ def prove_root_in_sizes(system: System, x: Array) -> RootProof:
     S = np.maximum(np.abs(x), 1.0)
     if not system.enclosing or S.max(initial=1.0) == 1:
         return unproved("no state is larger than 1")
+    return proved_with_point(system, x)[0]
+
+
+def proved_with_point(system: System, x: Array) -> tuple[RootProof, Array]:
+    """That proof, also where no state is large; and balls that hold the fixed point, where it is proved.
+
+    Parameters
+    ----------
+    system : System
+        `enclosing`.
+    x : ndarray (dim,)
+    """
+    S = np.maximum(np.abs(x), 1.0)
     linear = linearized_in_sizes(system, x, S)
     if isinstance(linear, str):
-        return unproved(linear)
+        return unproved(linear), x
     with ctx.workprec(FIRST_PRECISION):
         return _in_sizes(Scaled(system, linear.Y, S), x, linear)
 
 
-def _in_sizes(scaled: Scaled, x: Array, linear: Linear) -> RootProof:
-    S, Y = _balls(scaled.S), _balls(scaled.Y)
-    point = _settled(lambda point: Y @ scaled.system.f(point), _balls(x), S)
+def _in_sizes(scaled: Scaled, x: Array, linear: Linear) -> tuple[RootProof, Array]:
+    S, f = scaled.S, scaled.system.f
+    # Steps need no more digits than float64 has: only the point does.
+    point = _settled(lambda point: _balls(linear.Y @ _floats(f(point))), _balls(x), _balls(S))
     away = point - _balls(x)
     offset, distance = _upper_norm(away / S), _upper_norm(away)
     delta = (linear.delta + scaled.second_derivative_bound(x, offset * _UP) * offset) * _UP
     if not delta < 1:
-        return unproved(_SINGULAR_NEARBY)
-    moved = replace(linear, delta=delta)
-    eta = _upper_norm(Y @ scaled.system.f(point)) / (1 - delta) * _UP
-    proof = about_point(scaled, x, moved, eta, offset)
+        return unproved(_SINGULAR_NEARBY), x
+    eta = np.abs(linear.Y) @ np.array([_upper_norm(np.array([ball])) for ball in f(point)])
+    eta = float(np.linalg.norm(eta) / (1 - delta) * _UP)
+    proof = about_point(scaled, x, replace(linear, delta=delta), eta, offset)
     if not proof.proved:
-        return proof
+        return proof, x
     unique, capture = (max((radius - offset) * (1 - 1e-9), 0.0) for radius in (proof.unique_radius, proof.capture))
-    return replace(
-        proof, radius=float(proof.radius * scaled.S.max() + distance) * _UP, unique_radius=unique, capture=capture
-    )
+    held = np.array([arb(ball.mid(), radius) for ball, radius in zip(point, proof.radius * _UP * S, strict=True)])
+    radius = float(proof.radius * S.max() + distance) * _UP
+    return replace(proof, radius=radius, unique_radius=unique, capture=capture), held
+
+
+def bounded(balls: Array) -> tuple[Array, Array]:
+    """mid and rad in float64 of balls.
+
+    Examples
+    --------
+    >>> bounded(exactly(np.array([0.5])))[0].tolist()
+    [0.5]
+    """
+    mid = _floats(balls)
+    with ctx.workprec(FIRST_PRECISION):
+        return mid, np.array([_upper_norm(np.array([ball - float(m)])) for ball, m in zip(balls, mid, strict=True)])
+
+
+def exactly(array: Array) -> Any:
+    """Balls of radius 0.
+
+    Examples
+    --------
+    >>> exactly(np.array([0.5])).dtype
+    dtype('O')
+    """
+    return _balls(array)
+
+
+def evaluated(function: Any, balls: Array) -> Any:
+    """What a formula makes of balls, in the precision of `proved_with_point`.
+
+    Examples
+    --------
+    >>> bool(bounded(evaluated(lambda x: x / 3, exactly(np.ones(1))))[1][0] < 1e-16)
+    True
+    """
+    with ctx.workprec(FIRST_PRECISION):
+        return function(balls)
+
+
+def _floats(balls: Array) -> Array:
+    return np.array([float(arb(ball).mid()) for ball in balls])
 
 
 def polished_in_balls(system: System, x: Array) -> Array | None:

@@ -65,7 +65,9 @@ class Catalogue:
     def hit(self, x: Array) -> bool:
         """Count the end `x` of a start if it lies with a listed fixed point."""
         for k, (root, proof) in enumerate(zip(self.roots, self.proofs, strict=True)):
-            if np.linalg.norm(x - root) < max(proof.capture, proof.radius):
+            # Within half its unique radius J is regular: no ghost is there, nor another fixed point.
+            own = proof.capture or 0.5 * proof.unique_radius
+            if np.linalg.norm(x - root) < max(own, proof.radius):
                 self.hits[k][self.method] += 1
                 return True
         return False

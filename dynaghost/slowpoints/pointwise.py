@@ -17,9 +17,11 @@ from dynaghost.slowpoints.newton_kantorovich import FreeProof, RootProof, prove_
 from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, PassageFrom
 from dynaghost.slowpoints.stability import DEGENERATE, stability
 from dynaghost.systems.base import Array, System, Time
+from dynaghost.systems.gated import Gated
 
 _UNIT = 2.0**-53
 _DEGENERATE = "J is singular as far as float64 tells: a double or triple root, or roots too close to tell apart"
+_WHOLE = 1024  # dimensions of a stack above which its fixed points are proved layer by layer at once
 _SETTLED = 1e-3  # a minimum of q is known well enough to within this share of its bottleneck's half-width
 
 
@@ -42,6 +44,8 @@ def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
     """By float64, and where that fails in ball arithmetic."""
     if _far_from_root(system, x):
         return unproved("Newton's step is not short: no fixed point is near")
+    if isinstance(system, Gated) and len(system.cells) > 1:
+        return _proof_of_stack(system, x, balls)
     proof = prove_root(system, x)
     if proof.proved or not balls or not system.enclosing:
         return proof
@@ -53,6 +57,16 @@ def proof_of_root(system: System, x: Array, *, balls: bool = True) -> RootProof:
         in_sizes = prove_root_in_sizes(system, x)
         in_balls = in_sizes if in_sizes.proved else in_balls
     return in_balls if in_balls.proved else proof
+
+
+def _proof_of_stack(system: Gated, x: Array, balls: bool) -> RootProof:
+    """As a whole, from where Newton converges; or layer by layer, which is less work and holds further."""
+    proof = unproved("it was not tried: many dimensions") if system.dim > _WHOLE else prove_root(system, x)
+    if proof.proved or not (balls or system.dim > _WHOLE):
+        return proof
+    from dynaghost.slowpoints.stacked import prove_stack  # late: few points need it
+
+    return prove_stack(system, x)
 
 
 def rescued(system: System, x: Array) -> tuple[Array, RootProof] | None:
@@ -106,7 +120,7 @@ def fixed_point(system: System, x: Array, proof: RootProof) -> FixedPoint:
 
 def record(system: System, x: Array, J: Array, proof: RootProof, *, degenerate: bool) -> FixedPoint:
     """The record of a fixed point at which the Jacobian, or that of its linear region, is `J`."""
-    eigenvalues = np.linalg.eigvals(J)
+    eigenvalues = np.concatenate([np.linalg.eigvals(J[span, span]) for span in _blocks(system)])
     eigenvalues = eigenvalues[np.lexsort((-eigenvalues.imag, -eigenvalues.real))]
     leak = 1.0 if system.leak is None and system.time is Time.MAP else system.leak
     stable, name = DEGENERATE if degenerate else stability(eigenvalues, system.time, leak)
@@ -124,6 +138,11 @@ def record(system: System, x: Array, J: Array, proof: RootProof, *, degenerate: 
         undecided_because=proof.because,
         time=system.time,
     )
+
+
+def _blocks(system: System) -> list[slice]:
+    """Where J is block triangular, its diagonal blocks: the layers of a stack, which read only those below."""
+    return system.spans if isinstance(system, Gated) else [slice(None)]
 
 
 def degenerate_point(system: System, x: Array) -> FixedPoint | None:

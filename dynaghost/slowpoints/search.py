@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from dynaghost.slowpoints.catalogue import LINES, NEWTON, Catalogue, agreeing, conclude
-from dynaghost.slowpoints.forgotten import by_forgetting
+from dynaghost.slowpoints.forgotten import by_forgetting, by_input
 from dynaghost.slowpoints.forms import descent_budget, lifted, line_form, newton_budget, newton_form
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
 from dynaghost.slowpoints.records import SlowPoints, Status
@@ -29,6 +29,7 @@ _LEAST = 400  # Jacobians that a turn of either method may spend whatever is lef
 _LINES_OF_GATED = 3  # times what Newton spends: of trained ones Newton reaches few
 _PRICE = 4  # of a step along a curve of extra forgetting
 _CROSSINGS_KEPT = 32  # of those that lead to no fixed point: lines cross rings where J is singular
+_MOST_FOLLOWED = 4  # fixed points of a layer, to another input
 _MOST_STATES = 64  # of the first layers of a stack, with which the next one is searched
 _UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
 _NOT_FOLLOWED_UP = "fixed point of the first layers, not followed up: budget"
@@ -242,7 +243,7 @@ def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple
     many, few = _a_turn(system)
     lines, starts, spent = 0, np.empty((0, system.dim)), [0, 0]
     open_ends = [starts]
-    forgotten = not isinstance(system, LSTM)
+    forgotten = not isinstance(system, LSTM) or bool(catalogue.roots)
     while sum(spent) < most and not (lines and agreeing(catalogue)):
         fresh = random_starts(system, many, int(rng.integers(2**62)))
         starts = np.concatenate([starts, fresh])
@@ -282,22 +283,49 @@ def _layer_by_layer(catalogue: Catalogue, rng: np.random.Generator, budget: int 
     system: Gated = catalogue.system  # type: ignore[assignment]
     found, taken = [(np.empty(0), np.full(2, np.inf))], np.zeros(2, int)
     for k in range(len(system.cells)):
-        longer = []
+        longer: list[tuple[Array, Array]] = []
+        known: list[Catalogue] = []
         for state, hits in found[:_MOST_STATES]:
             layer = system.layer(k, state[system.spans[k - 1]][: system.cells[k].inputs] if k else None)
             part = Catalogue(layer)
             most = newton_budget(layer) if budget is None else budget
-            _, starts, lines = _turns(part, rng, max(most / (len(system.cells) * len(found)), 1))
+            # All else hangs on the first layer's.
+            share = max(most / (2 * (len(system.cells) - 1) * len(found)) if k else most, 1)
+            if known and isinstance(layer, LSTM):
+                _from_other_inputs(part, known, max(int(share) // _PRICE, _LEAST // _PRICE))
+            _, starts, lines = _turns(part, rng, share)
+            known.append(part)
             catalogue.evaluations += part.evaluations
             taken += len(starts), lines
             pairs = zip(part.roots, part.hits, strict=True)
             longer += [(np.concatenate([state, x]), np.minimum(hits, own)) for x, own in pairs]
         catalogue.failures[_NOT_FOLLOWED_UP] += max(len(found) - _MOST_STATES, 0)
         found = longer
+    _add_stacked(catalogue, found)
+    return int(taken[0]), int(taken[1])
+
+
+def _from_other_inputs(part: Catalogue, known: list[Catalogue], most: int) -> None:
+    """Fixed points of a layer that lead here from those under the nearest input searched before, most hit first."""
+    layer: LSTM = part.system  # type: ignore[assignment]
+    beside = [one for one in known if one.roots]
+    if not beside:
+        return
+    nearest = min(beside, key=lambda one: float(np.linalg.norm(one.system.drive - layer.drive)))  # type: ignore
+    part.method = LINES
+    for k in sorted(range(len(nearest.roots)), key=lambda k: -sum(nearest.hits[k]))[:_MOST_FOLLOWED]:
+        state, spent = by_input(nearest.system, nearest.roots[k], layer, most)  # type: ignore[arg-type]
+        part.evaluations += spent
+        if state is not None:
+            part.add_root(state, sure=True)
+    part.method = NEWTON
+
+
+def _add_stacked(catalogue: Catalogue, found: list[tuple[Array, Array]]) -> None:
+    """Fixed points of a stack, put together from those of its layers."""
     for state, hits in found:
         known = len(catalogue.roots)
         if not catalogue.add_root(state, sure=True):
             catalogue.failures["fixed point of each layer, undecided together"] += 1
         elif len(catalogue.roots) > known:
             catalogue.hits[-1] = [int(count) for count in hits]
-    return int(taken[0]), int(taken[1])

@@ -3,7 +3,7 @@
 from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import ScalarSystem, System, Time
 from dynaghost.systems.functions import CallableSystem
-from dynaghost.systems.gated import GRU, LSTM
+from dynaghost.systems.gated import GRU, LSTM, ResetFirstGRU
 from dynaghost.systems.low_rank import Form, LatentCircuit, LowRankRNN, RankOneCircuit, RankOneRNN
 from dynaghost.systems.module import ModuleSystem
 from dynaghost.systems.recurrent import LeakyRNN
@@ -21,6 +21,7 @@ __all__ = [
     "ModuleSystem",
     "RankOneCircuit",
     "RankOneRNN",
+    "ResetFirstGRU",
     "SaddleNode",
     "ScalarSystem",
     "System",

@@ -92,6 +92,12 @@ class Reach:
         size = np.abs(x) + radius * rows * UP
         return cls(Bounded(x, np.zeros_like(x)), size, rows, float(rows.max()), np.zeros_like(x), 0.0, radius)
 
+    @classmethod
+    def constant(cls, value: Bounded, radius: float) -> "Reach":
+        """Numbers within bounds that do not depend on the state."""
+        none = np.zeros_like(value.mid)
+        return cls(value, np.abs(value.mid) + value.rad, none, 0.0, none, 0.0, radius)
+
     def __getitem__(self, index: Any) -> "Reach":
         parts = (self.value[index], self.size[index], self.rows[index], self.norm, self.bends[index], self.bend)
         return Reach(*parts, self.radius)

@@ -181,6 +181,52 @@ class GRUCell(Cell):
         return u_r, u_z, h @ self.W[2] + self.b[2], drive[..., 2 * units :]
 
 
+class ResetFirstGRUCell(GRUCell):
+    """The same with n = tanh(drive + W_n (r·h) + b_n): reset before the product, not after it.
+
+    Its candidates are no functions of arguments linear in the state, so `arguments`, `values` and `couplings` are not
+    those of `GRUCell`: there are none.
+    """
+
+    def arguments(self, state: Any, drive: Any) -> list[Any]:
+        raise NotImplementedError
+
+    def change(self, state: Any, drive: Any) -> Any:
+        u_z = self._reset_parts(state, drive)[1]
+        return SIGMOID(-u_z) * (self.settled(state, drive) - state)
+
+    def settled(self, h: Any, drive: Any) -> Any:
+        return TANH(self._reset_parts(h, drive)[2])
+
+    def settled_slopes(self, h: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        u_r, _, u_n = self._reset_parts(h, drive)
+        by_n = TANH.slope(u_n)
+        by_state, by_input = self._slopes_of_n(h, u_r, with_input)
+        return by_n[..., None] * by_state, by_n[..., None] * by_input if with_input else None
+
+    def slopes(self, state: Any, drive: Any, with_input: bool) -> tuple[Any, Any]:
+        u_r, u_z, u_n = self._reset_parts(state, drive)
+        z_off = SIGMOID(-u_z)
+        by_n, by_z = z_off * TANH.slope(u_n), (state - TANH(u_n)) * (z_off * SIGMOID(u_z))
+        n_by_state, n_by_input = self._slopes_of_n(state, u_r, with_input)
+        by_state = rows([(by_z, self.W[1].W)]) + by_n[..., None] * n_by_state
+        by_input = rows([(by_z, self.W_in[1])]) + by_n[..., None] * n_by_input if with_input else None
+        return add_diagonal(by_state, -z_off), by_input
+
+    def _slopes_of_n(self, h: Any, u_r: Any, with_input: bool) -> tuple[Any, Any]:
+        """Jacobians of n's argument: W_n (diag r + diag(h·r') W_r), and by the input."""
+        through, W_n = h * SIGMOID.slope(u_r), self.W[2].W
+        by_state = _product(W_n, add_diagonal(rows([(through, self.W[0].W)]), SIGMOID(u_r)))
+        if not with_input:
+            return by_state, None
+        return by_state, _product(W_n, rows([(through, self.W_in[0])])) + self.W_in[2]
+
+    def _reset_parts(self, h: Any, drive: Any) -> tuple[Any, Any, Any]:
+        """Arguments of r, z and n."""
+        u_r, u_z, _, drive_n = self._parts(h, drive)
+        return u_r, u_z, drive_n + ((SIGMOID(u_r) * h) @ self.W[2] + self.b[2])
+
+
 class LSTMCell(Cell):
     """c' = f·c + i·g, h' = o·tanh(c'), with i, f, o = σ(gates), g = tanh(gate); gates i, f, g, o; state (h, c)."""
 
@@ -249,6 +295,11 @@ class LSTMCell(Cell):
     def _two_rows(self, by: Any, out: Any, through: Any, W: list[Array]) -> list[Any]:
         c_row = rows(list(zip(by, W[:3], strict=True)))
         return [c_row, rows([(out, W[3])]) + through[..., None] * c_row]
+
+
+def _product(W: Array, matrices: Any) -> Any:
+    """W times each of a batch of matrices of any kind of number."""
+    return (Bounded(W, np.zeros_like(W)) if isinstance(matrices, Bounded) else W) @ matrices
 
 
 class _Odds:

@@ -41,24 +41,61 @@ class Forgetting:
 
     def at(self, y: Array, s: float) -> tuple[Array, Array, Array]:
         """The equations' left sides (2·hidden,), their Jacobian by y, and their derivatives by s."""
+        value, J, _, by_extra = self._at(y, self.b, np.exp(s))
+        return value, J, by_extra
+
+    def _at(self, y: Array, bias: list[Array], extra: float) -> tuple[Array, Array, list[Array], Array]:
+        """The same; how far the arguments of i, f, g and o move the left sides, row by row; and ε its own."""
         n, (h, z) = self.units, np.split(y, 2)
         c, stretch = np.sinh(np.clip(z, -_LARGEST, _LARGEST)), np.cosh(np.clip(z, -_LARGEST, _LARGEST))
-        u_i, u_f, u_g, u_o = (W @ h + b for W, b in zip(self.W, self.b, strict=True))
+        u_i, u_f, u_g, u_o = (W @ h + b for W, b in zip(self.W, bias, strict=True))
         i, off, g, o = SIGMOID(u_i), SIGMOID(-u_f), TANH(u_g), SIGMOID(u_o)
-        extra = np.exp(s)
         size = 1 / (i + (off + extra) * np.abs(c))
         value = np.concatenate([o * TANH(c) - h, (i * g - (off + extra) * c) * size])
         J = np.zeros((2 * n, 2 * n))
-        J[:n, :n] = (SIGMOID.slope(u_o) * TANH(c))[:, None] * self.W[3] - np.eye(n)
-        J[n:, :n] = (size * SIGMOID.slope(u_i) * g)[:, None] * self.W[0]
-        J[n:, :n] += (size * SIGMOID.slope(u_f) * c)[:, None] * self.W[1]
-        J[n:, :n] += (size * i * TANH.slope(u_g))[:, None] * self.W[2]
+        by = [size * SIGMOID.slope(u_i) * g, size * SIGMOID.slope(u_f) * c, size * i * TANH.slope(u_g)]
+        by.append(SIGMOID.slope(u_o) * TANH(c))
+        J[:n, :n] = by[3][:, None] * self.W[3] - np.eye(n)
+        J[n:, :n] = sum(part[:, None] * W for part, W in zip(by[:3], self.W, strict=False))
         units = np.arange(n)
         J[units, n + units] = o * TANH.slope(c) * stretch
         J[n + units, n + units] = -size * (off + extra) * stretch
-        return value, J, np.concatenate([np.zeros(n), -size * extra * c])
+        return value, J, by, np.concatenate([np.zeros(n), -size * extra * c])
 
     def state(self, y: Array) -> Array:
         """(h, c)."""
         h, z = np.split(y, 2)
         return np.concatenate([h, np.sinh(np.clip(z, -_LARGEST, _LARGEST))])
+
+    def coordinates(self, state: Array) -> Array:
+        """y of (h, c)."""
+        h, c = np.split(state, 2)
+        return np.concatenate([h, np.arcsinh(c)])
+
+
+class Changing(Forgetting):
+    """The same layer without extra forgetting, while its drive goes straight from one to another: t from 0 to 1.
+
+    Parameters
+    ----------
+    cell : Cell
+    before, after : ndarray (4·hidden,)
+        Drives.
+
+    Examples
+    --------
+    >>> from dynaghost.systems import LSTM
+    >>> unit = LSTM([[0.0], [0.0], [2.0], [0.0]])
+    >>> Changing(unit.cells[0], unit.drive, unit.drive + 1).at(np.zeros(2), 0.0)[2].round(3).tolist()
+    [0.0, 1.0]
+    """
+
+    def __init__(self, cell: Cell, before: Array, after: Array) -> None:
+        super().__init__(cell, before)
+        self.change = np.split(after - before, cell.gates)
+
+    def at(self, y: Array, s: float) -> tuple[Array, Array, Array]:
+        bias = [b + s * part for b, part in zip(self.b, self.change, strict=True)]
+        value, J, by, _ = self._at(y, bias, 0.0)
+        moved = sum(part * change for part, change in zip(by[:3], self.change, strict=False))
+        return value, J, np.concatenate([by[3] * self.change[3], moved])

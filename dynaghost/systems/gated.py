@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import Array, System, Time, checked_leak, checked_time, finite
 from dynaghost.systems.bounds import UP, Reach, join
-from dynaghost.systems.cells import Cell, GRUCell, LSTMCell, ReluCell, TanhCell
+from dynaghost.systems.cells import Cell, GRUCell, LSTMCell, ReluCell, ResetFirstGRUCell, TanhCell
 from dynaghost.systems.gated_curvature import Slopes, layer_curvature
 from dynaghost.systems.gated_roots import GatedRoots
 from dynaghost.systems.gated_weights import checked_cells, constant_input
@@ -239,6 +239,22 @@ class GRU(Gated):
     def hidden_states(self, x: Array) -> list[Array]:
         """h of each layer, (..., dim) → a list of (..., hidden)."""
         return self._split(x)
+
+
+class ResetFirstGRU(GRU):
+    """h ← (1 − z)·n + z·h with n = tanh(W_in x + b_in + W_hn (r·h) + b_hn): Keras' GRU without `reset_after`.
+
+    Parameters are those of `GRU`; all biases add up here.
+
+    Examples
+    --------
+    >>> ResetFirstGRU([[0.0], [0.0], [3.0]]).jacobian(np.array([0.0])).round(6).tolist()
+    [[0.25]]
+    """
+
+    kind = ResetFirstGRUCell
+    # A unit is no function of a few arguments linear in the state: second derivatives come one by one.
+    curvature = System.curvature
 
 
 class LSTM(Gated):
