@@ -4,12 +4,15 @@ import csv
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -96,7 +99,7 @@ def test_what_is_there_is_not_computed_again(runs, tmp_path, monkeypatch):
     import dynaghost.collection as collection
 
     analyze_collection(runs, tmp_path / "out")
-    before, computed = files(tmp_path / "out"), []
+    before, rows, computed = files(tmp_path / "out"), contents(tmp_path / "out"), []
     monkeypatch.setattr(collection, "analyze", lambda run, **rest: computed.append(run.source) or analyze(run, **rest))
     analyze_collection(runs, tmp_path / "out")
     assert (computed, files(tmp_path / "out")) == ([], before)
@@ -104,6 +107,8 @@ def test_what_is_there_is_not_computed_again(runs, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "out" / "c")
     analyze_collection(runs, tmp_path / "out")
     assert (computed, files(tmp_path / "out")) == ([], before)
+    # What was missing was written from the database, and taken into it again.
+    assert contents(tmp_path / "out") == rows
 
 
 def query(out, text):
@@ -283,6 +288,30 @@ def test_parameters_of_many_values_are_told_with_their_number():
     rows = tuple(Row(f"{seed}", "", parameters={"seed": seed}) for seed in range(13))
     assert "by seed: 13 values, in collection.json" in collection_summary(Collected("runs/*", {}, rows))
     assert "by seed:\n" in collection_summary(Collected("runs/*", {}, rows[1:]))
+
+
+def dying_once(mark, path):
+    """Load a run; the process that loads the second one is killed, the first time."""
+    if Path(path).name == "b" and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load_run(path)
+
+
+def test_a_worker_of_a_cluster_that_is_killed_loses_nothing(runs, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    found = analyze_collection(runs, tmp_path / "here")
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**options, silence_logs=50) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        mark = tmp_path / "died"
+        there = analyze_collection(runs, tmp_path / "there", load=partial(dying_once, mark), n_jobs=2)
+    assert mark.is_file()
+    assert there.runs == found.runs
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
 HOLD = """
