@@ -256,6 +256,14 @@ def test_of_too_many_events_those_that_explain_are_told_first_and_it_says_so(tmp
     assert "The graph is too large for a picture (events: 2005, branches: 3)" in page.all("main")[0]["text"]
 
 
+def test_the_kinds_of_events_that_a_page_has_are_in_its_words(tmp_path):
+    def known(findings):
+        return {element["text"] for element in written(findings, tmp_path).all("dt")}
+
+    assert {"readout crossing", "ghost emergence", "no-learning zone", "saddle-node"} <= known(stuck())
+    assert not {"readout crossing", "Hopf", "border collision"} & known(line())
+
+
 def test_a_name_cannot_turn_the_direction_of_what_is_read(tmp_path):
     findings = dataclasses.replace(line(), files=("a\u202eb", "c\u2066d", "plain"))
     report(findings, tmp_path / "page.html", title="one\u202etwo")

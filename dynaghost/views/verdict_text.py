@@ -71,7 +71,8 @@ def _at(evidence: dict[str, Any], letter: str) -> str:
 
 def vector(x: Sequence[float] | Array, most: int = 4) -> str:
     """A few numbers in brackets; one without."""
-    values = [f"{value:.4g}" for value in list(x)[:most]]
+    # A zero has no sign in words.
+    values = [f"{value + 0.0:.4g}" for value in list(x)[:most]]
     if len(x) == 1:
         return values[0]
     return f"({', '.join(values)}{', …' if len(x) > most else ''})"

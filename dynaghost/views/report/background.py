@@ -1,7 +1,7 @@
 """The page's text behind the answers: what is proved, what was analyzed, and what the words mean."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from dynaghost.errors import counted
 from dynaghost.slowpoints.records import Certificate
 from dynaghost.trajectories.drops import DropRule
+from dynaghost.trajectories.events import EventKind
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views import _layout as layout
 from dynaghost.views.report.words import heads
@@ -134,14 +135,29 @@ _RATES = {
 }
 
 
-def glossary(findings: Findings) -> str:
-    """The words of the page, for somebody who meets them here."""
-    time = findings.description.time
+_KINDS = {
+    EventKind.PITCHFORK: "a fixed point changes its stability, and two others part from it or join it",
+    EventKind.TRANSCRITICAL: "two fixed points meet and exchange their stability",
+    EventKind.CUSP: "three fixed points become one, or one three, in a single place",
+    EventKind.HOPF: "a fixed point of a flow changes its stability by two complex eigenvalues: states circle it",
+    EventKind.NEIMARK_SACKER: "a fixed point of a map changes its stability by two complex multipliers: states circle it",
+    EventKind.FLIP: "a fixed point of a map changes its stability by a multiplier of −1: states near it alternate",
+    EventKind.BORDER_COLLISION: "a fixed point of a piecewise-linear network comes to where a unit has its kink",
+    EventKind.GHOST_EMERGENCE: "a ghost appears and no fixed point changes",
+    EventKind.GHOST_DISSOLUTION: "a ghost vanishes and no fixed point changes",
+    EventKind.READOUT_CROSSING: "a fixed point, or its output, crosses the readout's threshold",
+    EventKind.OSCILLATION: "the loss rises and falls in turns",
+    EventKind.NO_LEARNING_ZONE: "the gradient is gone and the trial ends wrong",
+}
+
+
+def glossary(time: str, kinds: Collection[EventKind]) -> str:
+    """The words of a page, for somebody who meets them here: those of all pages, and of the kinds of events it has."""
     entries = (
         ("fixed point", "a state at which the network stays: its speed is zero; stable if it draws near states to it"),
         ("ghost", "a place where the speed has a minimum above zero: what a saddle-node leaves, and slow to pass"),
         ("slow point", "a fixed point or a ghost"),
-        ("passage time", f"how long it takes to pass a ghost, in {layout.unit(findings)}"),
+        ("passage time", f"how long it takes to pass a ghost, in {'τ' if time == 'flow' else 'iterations'}"),
         ("bifurcation", "fixed points are born, die or change their stability"),
         ("saddle-node", "the bifurcation in which two fixed points are born or die together"),
         ("branch", "a slow point followed through training"),
@@ -149,5 +165,6 @@ def glossary(findings: Findings) -> str:
         ("complex pair", "two fixed points in the complex plane, which a ghost is the real trace of"),
         ("basin, capture", "the states that end at one fixed point; a trial is captured when it changes to another"),
         ("proved", "certain, rounding errors of the computer included"),
+        *((layout.name(kind), meaning) for kind, meaning in _KINDS.items() if kind in kinds),
     )
     return f"<dl>{''.join(f'<dt>{name}</dt><dd>{meaning}</dd>' for name, meaning in entries)}</dl>"

@@ -68,7 +68,7 @@ def report(findings: Findings, path: str | PathLike[str], *, title: str | None =
     """
     heading = _name(findings) if title is None else title
     indices = shown(findings, MOST)
-    content = _before(findings, 0, indices, 1) + _after(findings, None, indices) + _part(*_words(findings))
+    content = _before(findings, 0, indices, 1) + _after(findings, None, indices) + _part(*_words([findings]))
     summary = words.question() + words.subject(findings) + words.answers(findings)
     return _write(path, heading, summary, content, [payload(findings, indices)])
 
@@ -121,7 +121,7 @@ def report_collection(
     overview = f"<section>{collection.table(runs, MOST_RUNS)}</section>"
     if failed:
         overview += _part(f"Not analyzed: {counted(len(failed), 'run')}", collection.not_analyzed(failed))
-    content = f"{overview}{''.join(parts)}{_part(*_words(open_to[0][1]))}"
+    content = f"{overview}{''.join(parts)}{_part(*_words([findings for _, findings in open_to]))}"
     told = f", and {len(failed)} that could not be analyzed" if failed else ""
     summary = f"{words.question()}<p>{escape(counted(len(runs), 'run'))}{told}</p>"
     data = [payload(findings, indices, len(open_to)) for (_, findings), indices in zip(open_to, chosen, strict=True)]
@@ -156,8 +156,9 @@ def _after(findings: Findings, link: int | None, indices: Sequence[int]) -> str:
     return "".join(_part(*part) for part in parts)
 
 
-def _words(findings: Findings) -> tuple[str, str]:
-    return "Words", background.glossary(findings)
+def _words(runs: Sequence[Findings]) -> tuple[str, str]:
+    kinds = {event.kind for findings in runs for event in findings.events}
+    return "Words", background.glossary(runs[0].description.time, kinds)
 
 
 def _part(heading: str, content: str) -> str:
