@@ -54,7 +54,7 @@ def _flow(findings: Findings) -> tuple[str, str]:
 def _trials_drawn(findings: Findings) -> str:
     if findings.description.dim == 1:
         latent = findings.description.coordinates == "latent"
-        return " The speed of a ghost is told for the whole network's state, not for κ." if latent else ""
+        return " A ghost's speed is that of the whole network, not of κ." if latent else ""
     if fields.paths(findings, 0):
         return " Red: states that trials visit, from where each starts (a square)."
     return " No trial is known, and none is drawn."
