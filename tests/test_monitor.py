@@ -159,6 +159,19 @@ def test_a_failed_analysis_is_told_once_and_kept(tmp_path):
     assert monitor.latest.step == 3
 
 
+def test_weights_of_another_shape_are_another_network():
+    watch = Watch({"leak": 0.5})
+    one, two = ({name: np.full(units, 0.5) for name in "mnb"} for units in (2, 3))
+    watch.look(Task(0, one, ()))
+    with pytest.raises(
+        dg.DynaghostError, match=r"m of shape \(3,\) after \(2,\): another network wants another Monitor"
+    ):
+        watch.look(Task(1, two, ()))
+    with pytest.raises(dg.DynaghostError, match=r"c of shape \(1,\) after None"):
+        watch.look(Task(1, {**one, "c": np.ones(1)}, ()))
+    assert watch.look(Task(2, one, ())).step == 2
+
+
 def test_an_unexpected_error_is_a_failure_too():
     def look(task):
         raise ZeroDivisionError("one")

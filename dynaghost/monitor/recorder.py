@@ -46,6 +46,7 @@ class Monitor:
     loggers : sequence, optional
         Where `dynaghost/n_fixed_points`, `n_stable`, `n_ghosts`, `min_speed`, `passage_time` and counts of events go:
         a TensorBoard SummaryWriter, a W&B run, mlflow, a logger of Lightning's, or a function of a dict and a step.
+        W&B gets the latest numbers with your own next row, under `dynaghost/step`.
     on_event : callable, optional
         Called with every Event.
     on_no_learning_zone : callable, optional

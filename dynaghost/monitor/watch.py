@@ -9,6 +9,7 @@ from dynaghost.analysis import analyze
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.recognize import recognize
 from dynaghost.checkpoints.run import Run, load_run
+from dynaghost.errors import DynaghostError
 from dynaghost.monitor.folder import Row
 from dynaghost.monitor.schedule import Copy, Weights
 from dynaghost.slowpoints.records import SlowPoints
@@ -139,6 +140,8 @@ class Watch:
         begun = time.process_time()
         self._rows.extend(task.rows)
         before = self._copies[-1:]
+        for _, weights in before:
+            _check_alike(weights, task.weights)
         events, points = self._compare([*before, (task.step, task.weights)])
         self._remember(task, points)
         zone = self._zone()
@@ -207,3 +210,14 @@ class Watch:
     def _losses(self) -> Losses:
         metrics = Metrics.from_rows([(float(step), loss, norm) for step, loss, norm in self._rows], "the monitor")
         return Losses(metrics.steps, metrics.loss, metrics.grad_norm)
+
+
+def _check_alike(before: Weights, now: Weights) -> None:
+    shapes, other = ({name: array.shape for name, array in weights.items()} for weights in (before, now))
+    changed = [name for name in {**shapes, **other} if shapes.get(name) != other.get(name)]
+    if changed:
+        name = changed[0]
+        raise DynaghostError(
+            f"model: expected weights that keep their names and shapes, got {name} of shape {other.get(name)} after "
+            f"{shapes.get(name)}: another network wants another Monitor, with a folder of its own"
+        )
