@@ -1,13 +1,15 @@
 """Branches as lines: where each begins and ends, and what it is drawn as; it plots nothing."""
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
 import numpy as np
 
+from dynaghost.series import Series
 from dynaghost.slowpoints.records import FixedPoint, Ghost, Kind
 from dynaghost.systems.base import Array
 from dynaghost.trajectories.branches import Segment
@@ -22,6 +24,9 @@ class Role(StrEnum):
     UNSTABLE = "unstable fixed point"
     UNDECIDED = "fixed point of undecided stability"
     GHOST = "ghost"
+
+
+_ROLES = tuple(Role)
 
 
 def role(point: FixedPoint | Ghost) -> Role:
@@ -96,13 +101,26 @@ def seen(findings: Findings, indices: Iterable[int]) -> Iterator[tuple[int, floa
             yield step, known[step, branch], point
 
 
-def _roles(findings: Findings) -> dict[tuple[int, int], Role]:
-    """(step, branch) → role."""
-    return {
-        (step, branch): role(point)
-        for step, points, labels in zip(findings.steps, findings.points, findings.tracks.labels, strict=True)
-        for branch, point in zip(labels.roots + labels.ghosts, points.points, strict=True)
-    }
+def _roles(findings: Findings) -> dict[int, tuple[Series[int], bytearray]]:
+    """Branch → the checkpoints at which it is seen, and its role at each, by its place in `_ROLES`."""
+    found: dict[int, tuple[Series[int], bytearray]] = {}
+    for step, points, labels in zip(findings.steps, findings.points, findings.tracks.labels, strict=True):
+        for branch, point in zip(labels.roots + labels.ghosts, points.points, strict=True):
+            steps, roles = found.setdefault(branch, (Series(int), bytearray()))
+            steps.append(step)
+            roles.append(_ROLES.index(role(point)))
+    return found
+
+
+def _marks(segment: Segment, roles: Mapping[int, tuple[Series[int], bytearray]]) -> bytearray:
+    """The role at each checkpoint of a segment."""
+    if not segment.steps:
+        return bytearray()
+    steps, every = roles[segment.branch]
+    first, last = steps.find(segment.steps[0]), steps.find(segment.steps[-1])
+    assert first is not None
+    assert last is not None
+    return every[first : last + 1]
 
 
 def _crossings(findings: Findings) -> dict[int, list[Event]]:
@@ -114,35 +132,55 @@ def _crossings(findings: Findings) -> dict[int, list[Event]]:
     return found
 
 
+class _Trail:
+    """Places of a branch in the order of training, each with its role: long runs have many."""
+
+    def __init__(self, steps: Iterable[float], x: Iterable[float], roles: bytearray) -> None:
+        self.steps, self.x, self.roles = array("d", steps), array("d", x), roles
+
+    def insert(self, i: int, step: float, x: float, mark: int) -> None:
+        """One place more, before the one at `i`."""
+        self.steps.insert(i, step)
+        self.x.insert(i, x)
+        self.roles.insert(i, mark)
+
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """First and one past the last place of each stretch of one role; nothing of an empty trail."""
+        if not self.roles:
+            return iter(())
+        changes = np.flatnonzero(np.diff(np.frombuffer(bytes(self.roles), np.uint8))) + 1
+        return pairwise([0, *changes.tolist(), len(self.roles)])
+
+
 def _segment_lines(
-    findings: Findings, segment: Segment, roles: dict[tuple[int, int], Role], crossings: Sequence[Event]
+    findings: Findings,
+    segment: Segment,
+    roles: Mapping[int, tuple[Series[int], bytearray]],
+    crossings: Sequence[Event],
 ) -> Iterator[Line]:
     born, died = (findings.events[findings.structural[end[0]]] if end else None for end in (segment.born, segment.died))
-    marks = [roles[step, segment.branch] for step in segment.steps] or [_unseen(segment, (born, died))]
-    trail = [(float(step), x, mark) for step, x, mark in zip(segment.steps, segment.x, marks, strict=False)]
+    marks = _marks(segment, roles)
+    begun, ended = (marks[0], marks[-1]) if marks else [_ROLES.index(_unseen(segment, (born, died)))] * 2
+    trail = _Trail(segment.steps, segment.x, marks)
     if born is not None:
-        trail.insert(0, (place(born), born.evidence["x"], marks[0]))
+        trail.insert(0, place(born), born.evidence["x"], begun)
     if died is not None:
-        trail.append((place(died), died.evidence["x"], marks[-1]))
-    trail = _through_crossings(crossings, trail)
-    cuts = [0, *(i for i in range(1, len(trail)) if trail[i][2] is not trail[i - 1][2]), len(trail)]
-    for first, last in pairwise(cuts):
+        trail.insert(len(trail.x), place(died), died.evidence["x"], ended)
+    _go_through(crossings, trail)
+    for first, last in trail.stretches():
         # One point more, so that this stretch ends where the next one begins.
-        steps, x, roles_here = zip(*trail[first : last + 1], strict=True)
+        steps, x = np.array(trail.steps[first : last + 1]), np.array(trail.x[first : last + 1])
         begins = born.id if born is not None and first == 0 else None
-        ends = died.id if died is not None and last == len(trail) else None
-        yield Line(segment.branch, roles_here[0], np.array(steps), np.array(x), begins, ends)
+        ends = died.id if died is not None and last == len(trail.x) else None
+        yield Line(segment.branch, _ROLES[trail.roles[first]], steps, x, begins, ends)
 
 
-def _through_crossings(
-    crossings: Sequence[Event], trail: list[tuple[float, float, Role]]
-) -> list[tuple[float, float, Role]]:
-    """The same with the places at which the branch is known to be at the readout's threshold."""
+def _go_through(crossings: Sequence[Event], trail: _Trail) -> None:
+    """Add the places at which the branch is known to be at the readout's threshold."""
     for event in crossings:
-        i = bisect_right(trail, place(event), key=lambda point: point[0])
-        if 0 < i < len(trail):
-            trail.insert(i, (place(event), crossing_height(event), trail[i - 1][2]))
-    return trail
+        i = bisect_right(trail.steps, place(event))
+        if 0 < i < len(trail.x):
+            trail.insert(i, place(event), crossing_height(event), trail.roles[i - 1])
 
 
 def _unseen(segment: Segment, ends: Iterable[Event | None]) -> Role:

@@ -101,7 +101,7 @@ def _pairs(findings: Findings, focus: tuple[float, float] | None, points: int) -
 def _starts(findings: Findings, focus: tuple[float, float] | None, points: int) -> dict[str, Any] | None:
     if findings.starts is None:
         return None
-    places = np.array([start for start, _ in findings.starts], dtype=float)
+    places = np.fromiter((start for start, _ in findings.starts), float)
     steps, places = thin(np.array(findings.steps, dtype=float), places, points, focus)
     return {"s": numbers(steps, 9), "x": numbers(places, 4)}
 
