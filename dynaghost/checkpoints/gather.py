@@ -281,11 +281,10 @@ class StackedCheckpoints(Sequence[Checkpoint]):
         self._sources = tuple(one.source for one in stacks)
         self._first = (0, *itertools.accumulate(len(one.steps) for one in stacks))
         self.steps = stacks[0].steps if len(stacks) == 1 else tuple(step for one in stacks for step in one.steps)
-        digests = bytearray()
-        for one in stacks:
-            for digest in one.source.digests(len(one.steps)):
-                digests += digest
-        self._digests = bytes(digests)
+        self._digests = bytearray(_DIGEST * len(self.steps))
+        every = itertools.chain.from_iterable(one.source.digests(len(one.steps)) for one in stacks)
+        for place, digest in enumerate(every):
+            self._digests[_DIGEST * place : _DIGEST * (place + 1)] = digest
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -303,7 +302,7 @@ class StackedCheckpoints(Sequence[Checkpoint]):
     def _at(self, place: int) -> Checkpoint:
         number = bisect.bisect_right(self._first, place) - 1
         source, row = self._sources[number], place - self._first[number]
-        digest = self._digests[_DIGEST * place : _DIGEST * (place + 1)]
+        digest = bytes(self._digests[_DIGEST * place : _DIGEST * (place + 1)])
         return Checkpoint(self.steps[place], f"{source.path.name}[{row}]", source.path, digest, None, source, row)
 
 

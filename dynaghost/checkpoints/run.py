@@ -316,7 +316,12 @@ def _metrics_of(stacks: Sequence[StackedRun]) -> Metrics:
     """The losses beside the weights of stacked archives, if all of them have some."""
     if any(one.loss is None for one in stacks):
         return Metrics(np.empty(0), None, None, "")
-    steps = np.concatenate([np.array(one.steps, float) for one in stacks])
-    loss = np.concatenate([one.loss for one in stacks if one.loss is not None])
+    steps = _joined([np.array(one.steps, float) for one in stacks])
+    loss = _joined([one.loss for one in stacks if one.loss is not None])
     norms = [one.grad_norm for one in stacks if one.grad_norm is not None]
-    return Metrics(steps, loss, np.concatenate(norms) if len(norms) == len(stacks) else None, "the checkpoints")
+    return Metrics(steps, loss, _joined(norms) if len(norms) == len(stacks) else None, "the checkpoints")
+
+
+def _joined(curves: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays one after the other; one alone is not copied, for its run may be long."""
+    return curves[0] if len(curves) == 1 else np.concatenate(curves)

@@ -218,7 +218,7 @@ def open_stacked(path: Path) -> StackedRun | None:
                 columns[name] = Column(head.dtype.str, head.shape[1:], offset, crc, begun, held)
         single = {name: whole(name) for name, head in heads.items() if len(head.shape) < 2}
     steps = _increasing(single.pop(axis), axis, path)
-    loss, norm = (next((single[n].astype(float) for n in names if n in single), None) for names in _CURVES)
+    loss, norm = (next((np.asarray(single[n], float) for n in names if n in single), None) for names in _CURVES)
     scalars = {name: value.item() for name, value in single.items() if value.shape == ()}
     return StackedRun(Stacked(path, columns), "epoch" if axis in EPOCH_NAMES else "step", steps, loss, norm, scalars)
 
