@@ -498,6 +498,23 @@ def test_many_runs_are_a_table_with_links_to_their_sections(tmp_path):
     assert len(ids) == len(set(ids))
 
 
+def test_runs_of_a_page_are_told_apart_by_a_screen_reader_too(tmp_path):
+    runs = [("one", line()), ("", line()), ('</b>"', line())]
+    page = Page(report_collection(runs, tmp_path / "all.html").read_text(encoding="utf-8"))
+    regions = [
+        e["aria-label"]
+        for e in page.elements
+        if e.get("role") == "region" or e["tag"] == "section"
+        if "aria-label" in e
+    ]
+    assert len(regions) == len(set(regions)) == 1 + 3 * 3
+    assert [element["text"] for element in page.all("summary") if "graph" not in element["text"]] == [
+        "one",
+        "run 2",
+        '</b>"',
+    ]
+
+
 def test_forty_runs_take_less_than_a_megabyte_and_a_half(tmp_path):
     path = report_collection([(f"seed {k}", (stuck, plane)[k % 2]()) for k in range(40)], tmp_path / "all.html")
     assert path.stat().st_size < 1_500_000

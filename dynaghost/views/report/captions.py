@@ -1,6 +1,7 @@
 """What stands above and below the pictures."""
 
 from collections.abc import Sequence
+from html import escape
 
 from dynaghost.trajectories.findings import Findings
 from dynaghost.views import _layout as layout
@@ -24,8 +25,9 @@ _SPACE = (
 )
 
 
-def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int) -> dict[str, str]:
-    """What the template of the part with the slider asks for; `indices` are those of the shown checkpoints."""
+def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int, whose: str = "") -> dict[str, str]:
+    """What the template of the part with the slider asks for; `indices` are those of the shown checkpoints, and `whose`
+    tells the run from others on the page, to a screen reader."""
     total, drawn = len(findings.steps), findings.description.dim == 1 or bool(findings.circuits)
     title, caption = _flow(findings) if drawn else _SPACE
     count = len(indices)
@@ -33,6 +35,7 @@ def explorer(findings: Findings, number: int, indices: Sequence[int], runs: int)
     is_map = findings.description.time == "map"
     return {
         "number": str(number),
+        "whose": escape(whose),
         "along_title": f"{findings.description.axis.capitalize()} by {findings.description.axis}",
         "left_out": left_out,
         "flow_title": title,

@@ -114,6 +114,7 @@ def report_collection(
     """
     if not runs:
         raise DynaghostError("runs: expected at least one run, got none")
+    runs = [(name if name.strip() else f"run {k + 1}", findings) for k, (name, findings) in enumerate(runs)]
     open_to = runs[:MOST_RUNS]
     most = max(MOST // len(open_to), LEAST)
     chosen = [shown(findings, most) for _, findings in open_to]
@@ -130,7 +131,8 @@ def report_collection(
 
 def _folded(name: str, findings: Findings, number: int, indices: Sequence[int], runs: int) -> str:
     """A run of a page of many, which opens when it is asked for."""
-    parts = _before(findings, number, indices, runs) + _after(findings, number, indices)
+    whose = f", run {number + 1}, {name}"
+    parts = _before(findings, number, indices, runs, whose) + _after(findings, number, indices, whose)
     return (
         f'<details class="run many" id="run-{number}"><summary>{escape(name)}</summary>'
         f"{words.answers(findings)}{parts}</details>"
@@ -141,15 +143,15 @@ def _name(findings: Findings) -> str:
     return findings.description.source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
 
 
-def _before(findings: Findings, number: int, indices: Sequence[int], runs: int) -> str:
-    return Template(_text("run.html")).substitute(captions.explorer(findings, number, indices, runs))
+def _before(findings: Findings, number: int, indices: Sequence[int], runs: int, whose: str = "") -> str:
+    return Template(_text("run.html")).substitute(captions.explorer(findings, number, indices, runs, whose))
 
 
-def _after(findings: Findings, link: int | None, indices: Sequence[int]) -> str:
+def _after(findings: Findings, link: int | None, indices: Sequence[int], whose: str = "") -> str:
     """The text of a run below its pictures."""
     parts = [
         ("Verdicts and their evidence", words.verdicts(findings, link, indices)),
-        ("Events", words.events(findings, link, indices)),
+        ("Events", words.events(findings, link, indices, whose)),
         ("What is proved, and what is not", background.proofs(findings)),
         ("The run", background.about(findings)),
     ]

@@ -181,8 +181,8 @@ def cells_of(names: Sequence[str], cells: Sequence[Any]) -> str:
     return "".join(f'<td data-label="{name}"{_NONE if cell in NOTHING else ""}>{cell}</td>' for name, cell in pairs)
 
 
-def events(findings: Findings, number: int | None, indices: Sequence[int]) -> str:
-    """The table of events."""
+def events(findings: Findings, number: int | None, indices: Sequence[int], whose: str = "") -> str:
+    """The table of events; `whose` tells a run from others on the page, to a screen reader."""
     if not findings.events:
         return "<p>No events: what was found stays the same along training, as far as it was followed.</p>"
     head = heads(_EVENT_HEADS)
@@ -192,8 +192,8 @@ def events(findings: Findings, number: int | None, indices: Sequence[int]) -> st
     if len(chosen) < len(findings.events):
         caption += f" ({len(chosen)} of {len(findings.events)}, first those that explain drops: analysis.json has all)"
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="Table of events"><table class="cards">'
-        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Table of events{escape(whose)}">'
+        f'<table class="cards"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
