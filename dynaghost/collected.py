@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynaghost.codec import dumps
-from dynaghost.errors import DynaghostError
+from dynaghost.errors import DynaghostError, counted
 from dynaghost.summary import software
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Row:
     drops: tuple[Explained, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Collected:
     """What is told of many runs that were analyzed.
 
@@ -80,6 +80,8 @@ class Collected:
     --------
     >>> drop = Explained(10.0, 20.0, "ghost", "proved")
     >>> rows = (Row("a", "runs/a", parameters={"seed": 1}, drops=(drop,)), Row("b", "runs/b", parameters={"seed": 2}))
+    >>> Collected("runs/*", {}, rows)
+    Collected(runs/*: 2 runs, 2 of them analyzed; ghost 1)
     >>> Collected("runs/*", {}, rows).by("seed")
     {1: {'runs': 1, 'ghost': 1}, 2: {'runs': 1}}
     """
@@ -87,6 +89,12 @@ class Collected:
     source: str
     settings: dict[str, str]
     runs: tuple[Row, ...]
+
+    def __repr__(self) -> str:
+        answers = ", ".join(f"{name} {count}" for name, count in sorted(self.verdicts.items()))
+        analyzed = len(self.runs) - len(self.failed)
+        told = f"{counted(len(self.runs), 'run')}, {analyzed} of them analyzed; {answers or 'no drop of the loss'}"
+        return f"{type(self).__name__}({self.source}: {told})"
 
     @property
     def failed(self) -> tuple[Row, ...]:

@@ -33,7 +33,7 @@ _OF_MATCHING = ("drop", "x0", "trial", "delay", "threshold", "period", "context"
 _PATIENCE = 10.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Collection(Collected):
     """Many runs, analyzed: what is told of each (`Collected`), and their results, which are read when asked for.
 
