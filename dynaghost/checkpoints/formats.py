@@ -19,6 +19,7 @@ import numpy as np
 from dynaghost.checkpoints import flatten
 from dynaghost.checkpoints.alike import Alike
 from dynaghost.checkpoints.archive import MALFORMED_ZIP, Archive, Budget
+from dynaghost.checkpoints.foreign import foreign
 from dynaghost.checkpoints.keras_files import hdf5_arrays
 from dynaghost.checkpoints.numpy_files import npz_arrays, npz_shapes, read_npy
 from dynaghost.checkpoints.pickles import MALFORMED
@@ -237,11 +238,15 @@ def _unknown(path: Path) -> CheckpointError:
     if path.stat().st_size == 0:
         return CheckpointError(f"{expected}, got an empty file")
     with open(path, "rb") as stream:
-        if re.match(rb"\x80[\x02-\x05]", stream.read(2)):
+        start = stream.read(128)
+        if re.match(rb"\x80[\x02-\x05]", start):
             return CheckpointError(
                 f"{expected}, got a plain pickle: it is not opened, since that could run code from it (save a state "
                 "dict with torch.save, or arrays with numpy.savez)"
             )
+    known = foreign(path, start)
+    if known is not None:
+        return CheckpointError(f"{expected}, got {known}")
     return CheckpointError(
         f"{expected}, got a file that begins with none of their signatures (cut short, or another format)"
     )
@@ -279,6 +284,12 @@ def _outline_zip(path: Path) -> Outline:
 
 
 def _npz(archive: Archive, path: Path) -> Archive:
+    inside = next((name for name in archive.names if name.endswith(".weights.h5")), None)
+    if inside is not None:
+        raise CheckpointError(
+            f"{path}: expected weights alone, got a whole model of Keras: its weights are the member {inside!r} "
+            f"(python -m zipfile -e {path.name} FOLDER), or save them by model.save_weights('epoch_N.weights.h5')"
+        )
     if not archive.names or not all(name.endswith(".npy") for name in archive.names):
         raise CheckpointError(
             f"{path}: expected torch's data.pkl or NumPy's arrays in the zip archive, got {archive.names[:3]}"
