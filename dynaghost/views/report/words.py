@@ -193,7 +193,8 @@ def events(findings: Findings, number: int | None, indices: Sequence[int], whose
         caption += f" ({len(chosen)} of {len(findings.events)}, first those that explain drops: analysis.json has all)"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table of events{escape(whose)}">'
-        f'<table class="cards"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<table class="cards"><caption>{caption}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
