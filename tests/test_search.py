@@ -10,8 +10,9 @@ from problems import fold
 from scipy.optimize import root
 
 import dynaghost as dg
+from dynaghost.slowpoints.catalogue import Catalogue
 from dynaghost.slowpoints.newton import Balls, End, descend
-from dynaghost.slowpoints.search import search
+from dynaghost.slowpoints.search import fresh_starts, newton_phase, search
 from dynaghost.slowpoints.starts import random_starts
 
 FOLD = float(fold().mid())
@@ -91,6 +92,21 @@ def test_lines_and_newton_agree_on_a_larger_network():
     assert len(coverage.hits) == len(points.fixed_points)
     assert min(coverage.hits) >= 2
     assert coverage.lines > 0
+
+
+def test_starts_among_known_points_make_newton_find_what_lines_find():
+    """A network of 64 units, of whose saddles random starts alone reach few; none is made from what lines found."""
+    system, rng = network(64, 2.5, 0), np.random.default_rng(0)
+    alone, among = Catalogue(system), Catalogue(system)
+    for _ in range(8):
+        newton_phase(alone, random_starts(system, 128, int(rng.integers(2**62))))
+        newton_phase(among, fresh_starts(among, 128, rng))
+    assert len(among.roots) > 1.5 * len(alone.roots)
+    only_by_lines = Catalogue(system)
+    only_by_lines.roots, only_by_lines.hits = among.roots, [[0, 1] for _ in among.roots]
+    starts = [fresh_starts(only_by_lines, 64, np.random.default_rng(1)) for _ in range(2)]
+    expected = random_starts(system, 64, int(np.random.default_rng(1).integers(2**62)))
+    np.testing.assert_array_equal(starts, [expected, expected])
 
 
 def test_a_budget_that_is_too_small_leaves_the_methods_apart():

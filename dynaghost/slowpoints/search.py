@@ -15,13 +15,14 @@ from dynaghost.slowpoints.forgotten import by_forgetting, by_input
 from dynaghost.slowpoints.forms import descent_budget, lifted, line_form, newton_budget, newton_form
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
 from dynaghost.slowpoints.records import SlowPoints, Status
-from dynaghost.slowpoints.starts import random_starts
+from dynaghost.slowpoints.starts import random_starts, starts_among
 from dynaghost.slowpoints.tracking import far_end, follow, lines_from_infinity, lines_from_points
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.gated import LSTM, Gated
 
 _FIRST_BATCH, _FIRST_DESCENTS, _GROWTH = 32, 8, 4
 _STARTS_A_TURN, _LINES_A_TURN = 128, 16
+_WIDER = 4  # times as many lines side by side, each of which then costs less, in a search that takes long
 _LARGE = 128  # dimensions above which a turn takes fewer of them
 _NEWTON_STEPS, _DESCENT_STEPS = 12, 25  # of a start, as a rule
 _FEWEST_DESCENTS = 72
@@ -245,14 +246,15 @@ def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple
     open_ends = [starts]
     forgotten = not isinstance(system, LSTM) or bool(catalogue.roots)
     while sum(spent) < most and not (lines and agreeing(catalogue)):
-        fresh = random_starts(system, many, int(rng.integers(2**62)))
+        fresh = fresh_starts(catalogue, many, rng)
         starts = np.concatenate([starts, fresh])
         before = catalogue.evaluations
         open_ends.append(newton_phase(catalogue, fresh, most=max(most - sum(spent), _LEAST)))
         spent[NEWTON] += max(catalogue.evaluations - before, many)  # starts in known balls cost nothing else
         while spent[LINES] <= (_LINES_OF_GATED if isinstance(system, Gated) else 1) * spent[NEWTON]:
             before = catalogue.evaluations
-            followed = line_phase(catalogue, few, rng, most=max(most - sum(spent), _LEAST))
+            bundle = few * (_WIDER if lines >= _WIDER * few else 1)
+            followed = line_phase(catalogue, bundle, rng, most=max(most - sum(spent), _LEAST))
             if not followed:
                 break
             lines += followed
@@ -262,6 +264,19 @@ def _turns(catalogue: Catalogue, rng: np.random.Generator, most: float) -> tuple
             spent[LINES] += _PRICE * _forgetting_phase(catalogue, max(int(most) // _PRICE, _LEAST))
             forgotten = True
     return np.concatenate(open_ends), starts, lines
+
+
+def fresh_starts(catalogue: Catalogue, number: int, rng: np.random.Generator) -> Array:
+    """Starts of a turn of Newton's: half of them random, half about the fixed points that Newton has reached by itself.
+
+    What only lines have met makes no starts, so that the methods' agreement says what it seems to say.
+    """
+    system = catalogue.system
+    own = [x for x, hits in zip(catalogue.roots, catalogue.hits, strict=True) if hits[NEWTON]]
+    if len(own) < 2 or isinstance(system, Gated):
+        return random_starts(system, number, int(rng.integers(2**62)))
+    drawn = random_starts(system, number - number // 2, int(rng.integers(2**62)))
+    return np.concatenate([drawn, starts_among(np.array(own), number // 2, int(rng.integers(2**62)))])
 
 
 def _forgetting_phase(catalogue: Catalogue, most: int) -> int:

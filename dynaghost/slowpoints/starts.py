@@ -31,6 +31,26 @@ def random_starts(system: System, number: int, seed: int) -> Array:
     return form.back(middle + np.clip(starts, -1, 1) * half)
 
 
+def starts_among(states: Array, number: int, seed: int) -> Array:
+    """`number` starts about known states (many, dim): half within triangles of three of them, half beside one.
+
+    Saddles that few starts from rest reach lie there. Noise has a size of its own for each start, from 10⁻² to 1.
+
+    Examples
+    --------
+    >>> starts = starts_among(np.array([[1.0, 0.0], [-1.0, 0.0]]), 100, 0)
+    >>> starts.shape, bool(np.abs(starts[:50, 0]).max() < 1.5)
+    ((100, 2), True)
+    """
+    rng, dim = np.random.default_rng(seed), states.shape[1]
+    within = number // 2
+    weights = rng.dirichlet([1.0, 1.0, 1.0], size=within)
+    inside = (weights[..., None] * states[rng.integers(len(states), size=(within, 3))]).sum(axis=1)
+    beside = states[rng.integers(len(states), size=number - within)]
+    sizes = np.concatenate([10 ** rng.uniform(-2.3, -0.8, size=within), 10 ** rng.uniform(-2, 0, size=number - within)])
+    return np.concatenate([inside, beside]) + sizes[:, None] * rng.normal(size=(number, dim))
+
+
 def starts_around(states: Array, number: int, noise: float, seed: int) -> Array:
     """`number` starts drawn from states (many, dim), with Gaussian noise of standard deviation `noise`.
 

@@ -16,7 +16,7 @@ from scipy.optimize import root
 import dynaghost as dg
 from dynaghost.slowpoints.catalogue import Catalogue, agreeing
 from dynaghost.slowpoints.newton import newton
-from dynaghost.slowpoints.search import hunt, line_phase, newton_phase, search
+from dynaghost.slowpoints.search import fresh_starts, hunt, line_phase, newton_phase, search
 from dynaghost.slowpoints.starts import random_starts
 
 
@@ -116,12 +116,16 @@ def until(seconds, step):
 
 
 def by_turns(system, seconds, rng):
-    """Ours: Newton and lines in turns."""
-    catalogue = Catalogue(system)
+    """Ours: Newton and lines in turns, as much time for each; starts are made from what Newton itself has found."""
+    catalogue, spent = Catalogue(system), [0.0, 0.0]
 
     def turn():
-        newton_phase(catalogue, random_starts(system, 64, int(rng.integers(2**62))))
-        line_phase(catalogue, 16, rng)
+        start, method = time.process_time(), int(spent[1] < spent[0])
+        if method:
+            line_phase(catalogue, 64, rng)
+        else:
+            newton_phase(catalogue, fresh_starts(catalogue, 128, rng))
+        spent[method] += time.process_time() - start
 
     until(seconds, turn)
     return catalogue
@@ -167,10 +171,13 @@ def table_of_finding(seconds):
             mine = by_turns(system, seconds, rng)
             others = scipy_for(system, seconds, rng), plain_newton_for(system, seconds, rng)
             union = listed(system, [x for catalogue in (mine, *others) for x in catalogue.roots])
+            hits = np.array(mine.hits)
+            missed = (hits == 0).sum(axis=0)
             told = "met" if all(len(mine.roots) >= len(other.roots) for other in others) else "MISSED"
             print(
                 f"  n={n} gain={gain} seed={seed}: ours {len(mine.roots)} (index sum "
-                f"{sum(proof.index for proof in mine.proofs)}, methods agree: {agreeing(mine)}), scipy.optimize.root "
+                f"{sum(proof.index for proof in mine.proofs)}, methods agree: {agreeing(mine)}, Newton "
+                f"missed {missed[0]}, lines {missed[1]}), scipy.optimize.root "
                 f"{len(others[0].roots)}, plain Newton {len(others[1].roots)}, union {len(union.roots)}; bar {told}",
                 flush=True,
             )
