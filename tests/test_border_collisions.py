@@ -165,3 +165,10 @@ def test_a_fold_at_a_border_is_a_bifurcation_and_mere_persistence_is_none(unit, 
     (found,) = result.verdicts
     assert [event.kind.value for event in result.events if "collision" in event.evidence] == ["border_collision"]
     assert found.verdict == verdict
+
+
+def test_it_is_said_that_points_which_live_between_two_checkpoints_are_not_looked_for():
+    states = [{"W": np.diag([2.0, 0.5]), "b": np.array([b, 0.1])} for b in (0.3, 0.4)]
+    said = "piecewise linear: fixed points that are born and die between two checkpoints are not looked for"
+    assert said in dg.analyze(dg.load_run(states, activation="relu")).description.notes
+    assert said not in dg.analyze(dg.load_run(states, activation="tanh")).description.notes

@@ -9,6 +9,7 @@ from dynaghost.errors import DynaghostError, counted
 from dynaghost.slowpoints.find import find_near, find_slow_points
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
+from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.trajectories.branches import Tracks
 from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.findings import Batch, Outcome
@@ -134,8 +135,16 @@ def conclude(
         verdicts=judge_in_space(course, events),
         structural=structural,
         paths=None if seen is None else tuple(shown(one.paths, numbers_each(len(steps))) for one in seen),
-        notes=(*_notes(followed.added), *half_zone_in_space(course, events)),
+        notes=(*_notes(followed.added), *_not_looked_for(circuits), *half_zone_in_space(course, events)),
     )
+
+
+def _not_looked_for(circuits: Sequence[System]) -> tuple[str, ...]:
+    """What following leaves out, where that is more than in smooth networks."""
+    first = circuits[0]
+    if len(circuits) < 2 or not (isinstance(first, LeakyRNN) and first.activation.piecewise):
+        return ()
+    return ("piecewise linear: fixed points that are born and die between two checkpoints are not looked for",)
 
 
 def _notes(added: int) -> tuple[str, ...]:

@@ -12,12 +12,14 @@ import numpy as np
 
 from dynaghost.slowpoints.records import FixedPoint
 from dynaghost.systems.base import Array
-from dynaghost.trajectories.curves import Curve, CurveEnd, Node, node, trace
+from dynaghost.trajectories.curves import STEPS, Curve, CurveEnd, Node, node, trace
 from dynaghost.trajectories.equations import FixedPoints
 from dynaghost.trajectories.leaps import leap
 
 # Longest arclength step of each further attempt; attempt 0 is one natural step.
 _LONGEST = (np.inf, 2.0, 0.1, 0.02)
+_AWAY = 100.0  # where a curve is on its way to infinity
+_PATIENCE = 4  # times the usual budget of steps, where that has not been enough
 TOO_FAR = "too far apart to follow"
 
 
@@ -141,7 +143,8 @@ def _work(following: Following, waiting: list[tuple[Place, int]], attempts: int)
             continue
         path = _traced(following, place, attempt)
         if path.curve.end is not CurveEnd.ARRIVED:
-            following.lost[place] = f"{TOO_FAR}: {path.curve.end}"
+            gone = path.curve.end is CurveEnd.INFINITE
+            following.lost[place] = str(path.curve.end) if gone else f"{TOO_FAR}: {path.curve.end}"
             continue
         if path.end is None and attempt + 1 < attempts:
             waiting.append((place, attempt + 1))
@@ -171,8 +174,13 @@ def _same(one: Path, other: Path) -> bool:
 
 def _traced(following: Following, place: Place, attempt: int) -> Path:
     point = following.points[place.side][place.index]
-    curve = trace(following.equation, point.x, float(place.side), rising=place.side == 0, longest=_LONGEST[attempt])
+    begin = following.equation, point.x, float(place.side)
+    curve = trace(*begin, rising=place.side == 0, longest=_LONGEST[attempt])
     following.evaluations += len(curve.nodes)
+    if curve.end is CurveEnd.BUDGET and np.linalg.norm(curve.nodes[-1].x) < _AWAY * (1 + np.linalg.norm(point.x)):
+        # On half of the line a curve would have as many steps: no end of them is because checkpoints are far apart.
+        curve = trace(*begin, rising=place.side == 0, longest=_LONGEST[attempt], steps=_PATIENCE * STEPS)
+        following.evaluations += len(curve.nodes)
     last = curve.nodes[-1]
     if curve.end is not CurveEnd.ARRIVED:
         return Path(place, curve, None, str(curve.end), attempt)
