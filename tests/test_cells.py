@@ -161,6 +161,8 @@ def test_keras_gru_with_one_bias_resets_before_it_multiplies():
     np.testing.assert_allclose(found.system.step(h), z * h + (1 - z) * candidate, atol=1e-15)
     assert "W_hn (r·h)" in found.equation
     assert "reset_after=False" in " ".join(found.notes)
+    unbiased = recognized({"gru.kernel": kernel, "gru.recurrent_kernel": recurrent}, inputs=0.3)
+    assert "reset_after=True is assumed" in " ".join(unbiased.notes)
 
 
 def test_a_low_rank_network_is_driven_by_its_input():

@@ -175,6 +175,8 @@ def _gated(named: Arrays, layers: Sequence[Layer], settings: Settings, file: str
         )
     if first:
         notes.append("one bias, so a GRU that resets before it multiplies (Keras' reset_after=False)")
+    if kind is Kind.GRU and layers[0].order is Order.KERAS and not layers[0].biases:
+        notes.append("no biases, so weights do not tell whether the reset comes first: reset_after=True is assumed")
     guess = "; ".join(_guess(named, layer, "weight_hh") for layer in layers)
     stacked = f", a stack of {len(layers)} layers" if len(layers) > 1 else ""
     head = f"{kind.upper()}{stacked}, {' + '.join(str(layer.units) for layer in layers)} units"
