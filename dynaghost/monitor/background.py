@@ -4,7 +4,6 @@ A process, not a thread: compiled searches hold Python's global lock, and would 
 run. It is started like a command, so that the user's script needs no guard and nothing of it runs twice.
 """
 
-import contextlib
 import os
 import pickle
 import queue
@@ -19,7 +18,6 @@ from typing import Any, BinaryIO
 from dynaghost.errors import DynaghostError
 from dynaghost.monitor.watch import Failure, Observation, Task, Watch
 
-_NICE = 19
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -32,6 +30,8 @@ class Background:
         Arguments of `load_run`.
     pending : int
         Most looks that wait.
+    niceness : int
+        How far the other process gives way: 0 to 19, where a busy machine leaves it a hundredth of a processor.
 
     Attributes
     ----------
@@ -39,13 +39,15 @@ class Background:
         Looks that found the queue full, or the process gone.
     """
 
-    def __init__(self, options: dict[str, Any], pending: int) -> None:
+    def __init__(self, options: dict[str, Any], pending: int, niceness: int = 10) -> None:
         self.dropped = 0
         self._tasks: queue.Queue[Task | None] = queue.Queue(maxsize=pending)
         self._results: deque[Observation | Failure] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._gone = False
-        self._thread = threading.Thread(target=self._serve, args=(options,), name="dynaghost monitor", daemon=True)
+        self._thread = threading.Thread(
+            target=self._serve, args=(options, niceness), name="dynaghost monitor", daemon=True
+        )
         self._thread.start()
 
     def submit(self, task: Task) -> bool:
@@ -74,10 +76,10 @@ class Background:
                 self._process.kill()
             self._thread.join()
 
-    def _serve(self, options: dict[str, Any]) -> None:
+    def _serve(self, options: dict[str, Any], niceness: int) -> None:
         """Of the thread that feeds the process."""
         try:
-            with _started() as process:
+            with _started(niceness) as process:
                 self._process = process
                 assert process.stdin is not None
                 _send(process.stdin, options)
@@ -109,18 +111,19 @@ class Background:
                 return
 
 
-def _started() -> subprocess.Popen[bytes]:
-    code = f"import sys; sys.path[:] = {sys.path!r}; from dynaghost.monitor.background import serve; serve()"
+def _started(niceness: int) -> subprocess.Popen[bytes]:
+    code = f"import sys; sys.path[:] = {sys.path!r}; from dynaghost.monitor.background import serve; serve({niceness})"
     environment = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
     return subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
 
 
-def serve() -> None:
+def serve(niceness: int) -> None:
     """The other process: options, then tasks, from its standard input; results to its standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the training's; the input's end ends this
-    _give_way()
+    if hasattr(os, "nice"):
+        os.nice(niceness)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # what others print must not come between results
     try:
@@ -129,16 +132,6 @@ def serve() -> None:
             _send(sink, answer(watch.look, pickle.load(source)))
     except (EOFError, BrokenPipeError):
         return
-
-
-def _give_way() -> None:
-    """The lowest priority that there is: on Linux only what a processor would idle through, elsewhere the nicest."""
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
-    if hasattr(os, "SCHED_IDLE"):
-        # A container may forbid it; then the niceness is all there is.
-        with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def answer(look: Callable[[Task], Observation], task: Task) -> Observation | Failure:

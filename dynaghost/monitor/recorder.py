@@ -27,7 +27,7 @@ class Monitor:
     """Analysis during a training of yours, which goes on bit by bit as it would without.
 
     Call `step(loss)` after every update of the optimizer, or `attach(optimizer)` once. Every so many updates weights
-    are copied; some of these copies are analyzed in another process, of the lowest priority, and what is found comes
+    are copied; some of these copies are analyzed in another process of low priority, and what is found comes
     back at a later call, in your own thread. Checkpoints, `metrics.csv` and `run.json` are kept in a folder that
     `dynaghost analyze` reads afterwards.
 
@@ -140,7 +140,7 @@ class Monitor:
         settings = load_run([weights], **options).settings
         check_recognized(self.model, weights, settings)
         self._folder = Folder(folder, settings, self.updates)
-        self._background = Background(options, pending)
+        self._background = Background(options, pending, 19 if self._sparing else 10)
         self._rows: list[tuple[int, Any, float | None]] = []
         self._unsent: list[Row] = []
         self._counts: Counter[str] = Counter()
