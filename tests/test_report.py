@@ -278,6 +278,11 @@ def test_the_page_opens_where_the_first_drop_is_explained():
     assert run["checkpoints"][run["opens"]]["s"] == 34000
     assert len(run["checkpoints"][run["opens"]]["g"]) == 1
     assert payload(dg.analyze([weights(b) for b in (2.0, 2.1)]), range(2))["opens"] == 1
+    # A readout crossing is not what explains it where a saddle-node is there too.
+    findings = stuck()
+    explained = dataclasses.replace(findings.verdicts[0], events=(0, 3))
+    run = payload(dataclasses.replace(findings, verdicts=(explained,)), range(len(findings.steps)))
+    assert run["checkpoints"][run["opens"]]["s"] == 5150
 
 
 def test_runs_without_losses_or_drops_say_so():
