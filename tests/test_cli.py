@@ -365,17 +365,17 @@ def test_an_interrupted_analysis_goes_on_where_it_was(dynaghost, tmp_path, monke
 
 LOST = """
 import os, signal
-import dynaghost.checkpoints.gather as gather
+from dynaghost.checkpoints.formats import Reader
 signal.signal(signal.SIGINT, signal.default_int_handler)
 class Interrupting:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
-read = gather.read_arrays
-def reading(path):
+read = Reader.read
+def reading(self, path):
     if "5150" in str(path):
         Interrupting()
-    return read(path)
-gather.read_arrays = reading
+    return read(self, path)
+Reader.read = reading
 from dynaghost.cli import main
 main()
 """
