@@ -15,7 +15,7 @@ from typing import Any
 
 from dynaghost.analysis import Analysis, analyze, load_analysis
 from dynaghost.checkpoints.run import Run, load_run
-from dynaghost.checkpoints.settings import read_json
+from dynaghost.checkpoints.run_json import read_json
 from dynaghost.collected import COLLECTION, Collected, Explained, Row, save_collection
 from dynaghost.collection_store import EARLIER, CollectionStore, join_files, load_rows
 from dynaghost.errors import DynaghostError, StoreError

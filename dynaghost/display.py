@@ -27,6 +27,17 @@ def place(x: Any) -> str:
     return f"({', '.join(values[:_COMPONENTS])}{more})"
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """The text, its end replaced by three dots if it has more than `most` characters.
+
+    Examples
+    --------
+    >>> shortened("[1.0, 2.0, 3.0]", 10), shortened("[1.0]", 10)
+    ('[1.0, 2...', '[1.0]')
+    """
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table as HTML, every text in it escaped; of more than 20 rows the first 20, and how many more there are.
 

@@ -23,6 +23,7 @@ from dynaghost.checkpoints.run import Run
 from dynaghost.codec import loads
 from dynaghost.columns import pack, unpack
 from dynaghost.database import ELSEWHERE, Database, explained
+from dynaghost.display import shortened
 from dynaghost.errors import DynaghostError, StoreError
 from dynaghost.packed import Aside, Block, Kept, packed
 from dynaghost.run_tables import (
@@ -488,12 +489,8 @@ def _described(source: str, axis: str, steps: Sequence[int], content: str) -> di
 
 def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     names = [name for name in ours if name in theirs and theirs[name] != ours[name]]
-    told = [f"{name} {_short(theirs[name])} there, {_short(ours[name])} here" for name in names]
+    told = [f"{name} {shortened(str(theirs[name]))} there, {shortened(str(ours[name]))} here" for name in names]
     return "; ".join(told) or "what differs is not known"
-
-
-def _short(value: Any) -> str:
-    return text if len(text := str(value)) <= 60 else f"{text[:57]}..."
 
 
 @contextmanager

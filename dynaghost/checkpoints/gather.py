@@ -17,7 +17,8 @@ import numpy as np
 from dynaghost.checkpoints import metrics as tables
 from dynaghost.checkpoints.formats import SMALL, Contents, Outline, Reader, from_mapping, outline, read_arrays, sniff
 from dynaghost.checkpoints.order import Entry, entry
-from dynaghost.checkpoints.settings import hyper_parameters, read_json
+from dynaghost.checkpoints.run_json import read_json
+from dynaghost.checkpoints.settings import hyper_parameters
 from dynaghost.checkpoints.stacked import Stacked, StackedRun, open_stacked
 from dynaghost.errors import CheckpointError, counted
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dynaghost.checkpoints.formats import read_arrays
-from dynaghost.checkpoints.settings import read_json
+from dynaghost.checkpoints.run_json import read_json
 from dynaghost.errors import CheckpointError
 
 # Files that are looked for beside the checkpoints, the first one found is taken.

@@ -14,7 +14,8 @@ import numpy as np
 
 from dynaghost.checkpoints.cells import build, constant, listing, real
 from dynaghost.checkpoints.formats import from_mapping, read_arrays
-from dynaghost.checkpoints.settings import Settings, hyper_parameters, initial_state, read_run_json, resolve
+from dynaghost.checkpoints.run_json import read_run_json
+from dynaghost.checkpoints.settings import Settings, hyper_parameters, initial_state, resolve
 from dynaghost.errors import CheckpointError, DynaghostError, counted
 from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneRNN

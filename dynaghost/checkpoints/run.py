@@ -15,10 +15,10 @@ from dynaghost.checkpoints.gather import Checkpoint, Files, Source, StackedCheck
 from dynaghost.checkpoints.metrics import Metrics
 from dynaghost.checkpoints.order import Ordered, arrange
 from dynaghost.checkpoints.periods import period_told
+from dynaghost.checkpoints.run_json import read_run_json
 from dynaghost.checkpoints.settings import (
     Settings,
     initial_state,
-    read_run_json,
     resolve,
     search_starts,
     trials_of,
