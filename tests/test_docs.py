@@ -122,10 +122,10 @@ def test_every_field_of_the_schema_is_on_its_page(pages):
 
 
 def test_the_page_on_formats_names_what_is_recognized(pages):
-    from dynaghost.checkpoints import layers, metrics, recognize
+    from dynaghost.checkpoints import layers, low_rank_names, metrics
 
     text = re.sub(r"<[^>]*>", "", pages["formats"])
-    names = {name for pair in recognize._PAIRS for name in pair[:2]} | set(layers._OWN_BIAS) | set(metrics.NAMES)
+    names = {name for pair in low_rank_names.PAIRS for name in pair[:2]} | set(layers._OWN_BIAS) | set(metrics.NAMES)
     assert {name for name in names if name not in text} == set()
 
 

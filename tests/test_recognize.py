@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dynaghost.checkpoints.recognize import as_system, recognize, unwrap
+from dynaghost.checkpoints.low_rank_names import unwrap
+from dynaghost.checkpoints.recognize import as_system, recognize
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import CheckpointError
 from dynaghost.systems.low_rank import LowRankRNN, RankOneRNN

@@ -1,18 +1,16 @@
 """Recurrent layers of a checkpoint → a System: plain networks, GRUs and LSTMs, with the equation they are taken for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dynaghost.checkpoints.layers import Kind, Layer, Order, by_hand, find_layers
+from dynaghost.checkpoints.layers import Arrays, Kind, Layer, Order, by_hand, find_layers
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import CheckpointError, DynaghostError, counted
 from dynaghost.systems.base import System
 from dynaghost.systems.recurrent import LeakyRNN
-
-Arrays = Mapping[str, np.ndarray]
 
 _EQUATIONS = {
     Kind.GRU: "h ← (1 − z)·n + z·h with sigmoid gates r, z and n = tanh(W_in x + b_in + r·(W_hn h + b_hn))",

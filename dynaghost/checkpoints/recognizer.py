@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dynaghost.checkpoints.gather import Checkpoint, read_all
-from dynaghost.checkpoints.recognize import Arrays, rank_one_names, recognize
+from dynaghost.checkpoints.layers import Arrays
+from dynaghost.checkpoints.low_rank_names import rank_one_names
+from dynaghost.checkpoints.recognize import recognize
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
 from dynaghost.systems.base import System
