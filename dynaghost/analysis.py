@@ -1,37 +1,29 @@
 """The whole flow, from the checkpoints of a run to what explains each drop of its loss. Read this file first."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from dynaghost.checkpoints.gather import Checkpoint
 from dynaghost.checkpoints.periods import in_every_period
-from dynaghost.checkpoints.readouts import readout_of
 from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.recognizer import networks_of
 from dynaghost.checkpoints.run import Run, load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import DynaghostError
-from dynaghost.packed import Many, uncollected
+from dynaghost.flows import Compute, Flow, flow_of, losses_of, trial_of
+from dynaghost.packed import Many
 from dynaghost.slowpoints.records import SlowPoints
-from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
-from dynaghost.trajectories.course import Losses
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, Description, End, Findings, Outcome
-from dynaghost.trajectories.trial import Trial
 from dynaghost.workers import in_workers
 
 if TYPE_CHECKING:
-    from dynaghost.trajectories.course import Course
     from dynaghost.trajectories.kept_stories import Stories
-    from dynaghost.trajectories.line_trials import LineTrials
 
-Compute = Callable[[tuple[int, ...], Sequence[System]], Batch]
-"""From the steps and networks of a batch, and one more of each, to what is found about it."""
 
 # Batches a worker that may wait to be kept.
 _AHEAD = 16
@@ -139,7 +131,7 @@ def analyze(
         raise DynaghostError(f"n_jobs: expected a whole number of at least 1, got {n_jobs!r}")
     run = source if isinstance(source, Run) else load_run(source)
     first = _recognized(run.checkpoints[0], run.settings)
-    flow = _flow(run, first, n_jobs, drops, links)
+    flow = flow_of(run, first, n_jobs, drops, links)
     outcome = flow.conclude(_batches(flow, run, n_jobs, progress, done, keep))
     return Analysis(
         description=describe(run, first, outcome),
@@ -150,7 +142,7 @@ def analyze(
         tracks=outcome.tracks,
         pairs=outcome.pairs,
         starts=outcome.starts,
-        losses=_losses(run, drops),
+        losses=losses_of(run, drops),
         events=outcome.events,
         verdicts=outcome.verdicts,
         structural=outcome.structural,
@@ -199,7 +191,7 @@ def analyze_part(
     i, n = part
     if not 1 <= i <= n:
         raise DynaghostError(f"part (--part): expected I/N with 1 ≤ I ≤ N, got {i}/{n}")
-    flow = _flow(run, _recognized(run.checkpoints[0], run.settings), n_jobs)
+    flow = flow_of(run, _recognized(run.checkpoints[0], run.settings), n_jobs)
     return len(_batches(flow, run, n_jobs, progress, done, keep, slice(i - 1, None, n)))
 
 
@@ -282,150 +274,10 @@ def describe(run: Run, found: Recognized, outcome: Outcome) -> Description:
         units=found.system.dim,
         coordinates=outcome.points[0].coordinates,
         leak=found.system.leak,
-        trial=_trial(run.settings),
+        trial=trial_of(run.settings),
         content=run.content_hash(),
         search=run.search_hash(),
     )
-
-
-class Line:
-    """The flow of runs whose networks are of rank one."""
-
-    def __init__(self, run: Run, drops: DropRule | None) -> None:
-        self.run, self.losses, self.batch = run, _losses(run, drops), on_line.batch_of(len(run))
-
-    @property
-    def compute(self) -> Compute:
-        return partial(on_line.compute, trial=self._trial, size=self.batch)
-
-    @property
-    def _trial(self) -> Trial | None:
-        """The one that starts at x0; trials that are given are told instead of it."""
-        return None if _has_trials(self.run.settings) else _trial(self.run.settings)
-
-    def conclude(self, batches: Sequence[Batch]) -> Outcome:
-        trials = self._trials if _has_trials(self.run.settings) else None
-        with uncollected():
-            return on_line.conclude(self.run.steps, batches, self._trial, self.losses, trials=trials)
-
-    def lacks(self, batch: Batch) -> bool:
-        """Whether all of a batch is known but where the trial ends, as after a change of the trial."""
-        return self._trial is not None and not len(batch.ends)
-
-    def _trials(self, course: "Course") -> "LineTrials":
-        from dynaghost.trajectories.line_trials import LineTrials  # late: most runs need nothing of it
-
-        return LineTrials(course, _visits(self.run), self._readout, self.run.settings.delay)
-
-    def _readout(self, e: int, network: System) -> Any:
-        from dynaghost.trajectories.line_trials import on_kappa
-
-        threshold = self.run.settings.threshold
-        return _readout(self.run, e, network) if threshold is None else on_kappa(network, threshold)
-
-
-class Space:
-    """The flow of all other runs."""
-
-    def __init__(self, run: Run, n_jobs: int, drops: DropRule | None, links: "Stories | None" = None) -> None:
-        from dynaghost.trajectories import in_space  # late: runs of rank one need nothing of it
-
-        self.run, self.n_jobs, self.flow, self.batch = run, n_jobs, in_space, in_space.BATCH
-        self.losses, self.links = _losses(run, drops), links
-        given = run.settings
-        self.search = in_space.Search(given.starts, given.seed, given.budget)
-
-    @property
-    def compute(self) -> Compute:
-        return partial(self.flow.compute, search=self.search)
-
-    def conclude(self, batches: Sequence[Batch]) -> Outcome:
-        networks = tuple(networks_of(self.run.checkpoints, self.run.settings))
-        return self.flow.conclude(
-            self.run.steps,
-            networks,
-            batches,
-            _visits(self.run),
-            self.losses,
-            readouts=partial(_readout, self.run),
-            delay=self.run.settings.delay,
-            apply=self._apply,
-            kept=self.links,
-        )
-
-    def lacks(self, batch: Batch) -> bool:
-        """Never: no batch has what depends on trials."""
-        return False
-
-    def _apply(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterable[Any]:
-        if self.n_jobs == 1:
-            return map(function, items)
-        from joblib import Parallel, delayed
-
-        # One after the other, so that each can be kept while others are computed.
-        return Parallel(n_jobs=self.n_jobs, return_as="generator")(delayed(function)(item) for item in items)
-
-
-Flow = Line | Space
-
-
-def _flow(
-    run: Run, first: Recognized, n_jobs: int, drops: DropRule | None = None, links: "Stories | None" = None
-) -> Flow:
-    return Line(run, drops) if on_line.serves(first.system) else Space(run, n_jobs, drops, links)
-
-
-def _losses(run: Run, drops: DropRule | None) -> Losses:
-    return Losses(run.metrics.steps, run.metrics.loss, run.metrics.grad_norm, drops or DropRule())
-
-
-def _trial(settings: Settings) -> Trial | None:
-    if settings.x0 is None:
-        return None
-    return Trial(settings.x0, settings.trial_steps, settings.delay, settings.threshold)
-
-
-def _has_trials(settings: Settings) -> bool:
-    """Whether trials are given that can be simulated: with inputs, or from several first states."""
-    trials = settings.trials
-    return trials is not None and (trials.inputs is not None or trials.initial is not None)
-
-
-def _visits(run: Run) -> Any:
-    """How trials are simulated at each checkpoint; None where none is known."""
-    from dynaghost.trajectories.space_trials import from_trials, from_x0
-
-    given, trial = run.settings, _trial(run.settings)
-    if given.trials is not None and given.trials.inputs is not None:
-        _check_recorded(run)
-        return from_trials(given.trials, given.period_of_trials(), given.context, partial(_drive, run))
-    if given.trials is not None and given.trials.initial is not None:
-        return from_x0(Trial(given.trials.initial, given.trial_steps, given.delay, given.threshold))
-    return None if trial is None else from_x0(trial)
-
-
-def _readout(run: Run, e: int, network: System) -> Any:
-    """The readout of a checkpoint; None where none is known."""
-    from dynaghost.trajectories.outputs import Readout, reads_states
-
-    found = readout_of(run.checkpoints[e].read(), network, run.settings.trials)
-    if found is None or not reads_states(network):
-        return None
-    return Readout(found.weights, found.bias, run.settings.threshold or 0.0, found.name, found.largest)
-
-
-def _check_recorded(run: Run) -> None:
-    """Recorded states are those of the network that was trained, the last checkpoint."""
-    trials = run.settings.trials
-    if trials is not None and trials.states is not None:
-        trials.check(_drive(run, len(run) - 1))
-
-
-def _drive(run: Run, e: int) -> Callable[[Any], System]:
-    """From a constant input to the network of a checkpoint under it."""
-    checkpoint = run.checkpoints[e]
-    arrays = checkpoint.read()
-    return lambda value: recognize(arrays, replace(run.settings, inputs=value), checkpoint.file).system
 
 
 def _recognized(checkpoint: Checkpoint, settings: Settings) -> Recognized:
@@ -480,7 +332,7 @@ def end_batch(
     i: int, checkpoints: Sequence[Checkpoint], settings: Settings, points: Many[SlowPoints]
 ) -> tuple[int, Many[End]]:
     """One task: where the trial ends at the checkpoints of a batch whose slow points are known, with its number."""
-    trial = _trial(settings)
+    trial = trial_of(settings)
     assert trial is not None
     networks = networks_of(checkpoints, settings)
     return i, on_line.ends(networks, tuple(points), trial)

@@ -40,6 +40,7 @@ ROOMS = {
     "collection_store": "",
     "export": "",
     "views": "_style _axes flow training pairs lanes states panels plot report text",
+    "flows": "",
     "analysis": "",
     "collection": "",
     "compat": "",
