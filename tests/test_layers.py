@@ -66,7 +66,7 @@ FENCES = {
     "networkx": ("trajectories/graph.py", False),
     "matplotlib": (f"{PICTURES} paper/", False),
     "click": ("cli/", False),
-    "torch": ("training/ systems/module.py checkpoints/ monitor/", True),
+    "torch": ("training/ systems/module.py systems/autograd.py checkpoints/ monitor/", True),
     "pytorch_lightning": ("monitor/lightning.py", True),
     "lightning": ("monitor/lightning.py", True),
     "transformers": ("monitor/hugging_face.py", True),

@@ -7,7 +7,8 @@ from torch import nn
 
 import dynaghost as dg
 from dynaghost.systems import CallableSystem, LeakyRNN, ModuleSystem
-from dynaghost.systems.module import TorchSystem, from_object
+from dynaghost.systems.autograd import TorchSystem
+from dynaghost.systems.module import from_object
 
 W = np.random.default_rng(0).normal(size=(4, 4))
 

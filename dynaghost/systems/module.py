@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dynaghost.errors import DynaghostError
+from dynaghost.systems.autograd import TorchSystem
 from dynaghost.systems.base import Array, System, Time
-from dynaghost.systems.functions import CallableSystem, FunctionSystem
+from dynaghost.systems.functions import CallableSystem
 from dynaghost.systems.torch_layers import built_in, is_layer, kind_of
 
 
@@ -91,110 +92,6 @@ def is_module(obj: Any) -> bool:
     return torch is not None and isinstance(obj, torch.nn.Module)
 
 
-class TorchSystem(FunctionSystem):
-    """A function of batches of tensors, (batch, dim) → (batch, dim), differentiated by reverse mode in float64.
-
-    Parameters
-    ----------
-    function : callable
-        function(dtype) returns the function for tensors of that type (float64 or complex128).
-    dim : int
-    leak, time
-        As for `CallableSystem`.
-    """
-
-    def __init__(
-        self, function: Callable[[Any], Any], dim: int, *, leak: float | None = 1.0, time: str = Time.MAP
-    ) -> None:
-        import torch
-
-        super().__init__(dim, leak=leak, time=time)
-        self._real = function(torch.float64)
-        with torch.random.fork_rng(devices=[]):
-            _checked_batch(self._real, torch.tensor(self._probe()))
-            self._complex = self._complex_function(function)
-        self.analytic = self._complex is not None
-
-    def jacobian(self, x: Array) -> Array:
-        import torch
-
-        x = np.asarray(x)
-        states = torch.tensor(x.reshape(-1, self.dim), requires_grad=True)
-        with torch.enable_grad():
-            values = self._chosen(states)(states)
-            rows = [_grad(value.real.sum(), states, kept=True) for value in values.unbind(1)]
-        # For an analytic function torch's gradient of the real part is the conjugate of the derivative.
-        J = torch.stack(rows, dim=1).conj().resolve_conj().numpy()
-        return self._minus_identity(J.reshape(*x.shape, self.dim))
-
-    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
-        """∂²F(x + su + tv)/∂s∂t, exact, by reverse mode at the cost of some evaluations.
-
-        The gradient by t of ⟨w, F⟩ is linear in w, and its gradient by w is ∂F/∂t; the same once more for s.
-        """
-        import torch
-
-        x, u, v = np.broadcast_arrays(x, u, v)
-        states, a, b = (torch.tensor(np.ascontiguousarray(part).reshape(-1, self.dim)) for part in (x, u, v))
-        s, t = (torch.zeros(len(states), 1, dtype=torch.float64, requires_grad=True) for _ in range(2))
-        with torch.enable_grad():
-            value = self._chosen(states)(states + s * a + t * b)
-            for step in (t, s):
-                w = torch.zeros_like(value, requires_grad=True)
-                value = _grad(_grad((w * value).sum(), step).sum(), w)
-        return value.detach().numpy().reshape(x.shape)
-
-    def curvature(self, x: Array, w: Array) -> Array:
-        """The Hessian of ⟨w, F⟩ by reverse mode, one gradient a row; of the identity in f there is none."""
-        import torch
-
-        x, w = np.broadcast_arrays(np.asarray(x, dtype=float), w)
-        states = torch.tensor(x.reshape(-1, self.dim), requires_grad=True)
-        with torch.enable_grad():
-            slope = _grad((torch.tensor(w.reshape(-1, self.dim)) * self._chosen(states)(states)).sum(), states)
-            rows = [_grad(part.sum(), states, kept=True) for part in slope.unbind(1)]
-        return torch.stack(rows, dim=1).numpy().reshape(*x.shape, self.dim)
-
-    def _chosen(self, states: Any) -> Any:
-        function = self._complex if states.is_complex() else self._real
-        if function is None:
-            raise DynaghostError(f"x: expected real states, got complex ones for {self.name}, which takes none")
-        return function
-
-    def _batch(self, states: Array) -> Array:
-        import torch
-
-        tensor = torch.tensor(states)
-        with torch.no_grad():
-            return self._chosen(tensor)(tensor).resolve_conj().numpy().reshape(states.shape)
-
-    def _complex_function(self, function: Callable[[Any], Any]) -> Any:
-        """The function of complex tensors, if it takes them and is analytic where it was tried."""
-        import torch
-
-        states, direction = torch.tensor(self._probe()), torch.cos(torch.arange(self.dim).double())
-        self._complex = None
-        slope = torch.tensor(self.jacobian(states.numpy()))
-        expected = (slope + torch.eye(self.dim) if self.time is Time.MAP else slope) @ direction
-        try:
-            candidate = function(torch.complex128)
-            found = candidate(states + 1e-30j * direction)
-        except Exception:  # it does not take complex numbers, in whatever way it says so
-            return None
-        if not (found.is_complex() and found.shape == states.shape):
-            return None
-        return candidate if torch.allclose(found.imag / 1e-30, expected, rtol=1e-9, atol=1e-12) else None
-
-
-def _grad(y: Any, x: Any, *, kept: bool = False) -> Any:
-    """The gradient, to be differentiated again unless the graph is only `kept`; 0 where y does not depend on x."""
-    import torch
-
-    if not y.requires_grad:
-        return torch.zeros_like(x)
-    return torch.autograd.grad(y, x, create_graph=not kept, retain_graph=True, materialize_grads=True)[0]
-
-
 def _is_of_tensors(function: Any, inputs: ArrayLike | None, dim: int) -> bool:
     """Whether it is a function of tensors rather than of arrays: it refuses an array, or makes a tensor of it."""
     torch = sys.modules.get("torch")
@@ -211,12 +108,12 @@ def _is_of_tensors(function: Any, inputs: ArrayLike | None, dim: int) -> bool:
 
 
 def _of_tensors(function: Any, inputs: ArrayLike | None) -> Any:
-    """The same function for a batch, of one for a single state."""
+    """The same function, of a state alone."""
     import torch
 
     def typed(dtype: Any) -> Any:
         given = () if inputs is None else (torch.tensor(np.asarray(inputs, dtype=float)).to(dtype),)
-        return lambda states: torch.stack([function(state, *given) for state in states]) if len(states) else states
+        return lambda state: function(state, *given)
 
     return typed
 
@@ -257,39 +154,29 @@ class ModuleSystem(TorchSystem):
         import torch
 
         self.name = type(module).__name__
-        self._module, self._inputs, self._call = _twin(module, torch.float64), inputs, call
+        self._twins = _Twins(module)
+        self._weights, self._inputs, self._call = self._twins.weights(), inputs, call
         super().__init__(self._function, dim, leak=leak, time=time)
 
     def _function(self, dtype: Any) -> Callable[[Any], Any]:
-        """New states of a batch of states of that type."""
+        """New states of a state, or of a batch of them, of that type."""
         import torch
 
-        twin = self._module if dtype is torch.float64 else _twin(self._module, dtype)
+        twins, weights, call = self._twins, self._weights, self._call
         fixed = None if self._inputs is None else torch.tensor(np.asarray(self._inputs, dtype=float)).to(dtype)
 
         def evaluate(states: Any) -> Any:
-            given = None if fixed is None else fixed.expand(len(states), *fixed.shape)
-            if self._call is not None:
-                return self._call(twin, states, given)
-            return twin(states) if given is None else twin(given, states)
-
-        return evaluate
-
-    def _late(self, dtype: Any) -> Callable[[Any], Any]:
-        """`_function`, made when it is first called."""
-        made: list[Callable[[Any], Any]] = []
-
-        def evaluate(states: Any) -> Any:
-            if not made:
-                made.append(self._function(dtype))
-            return made[0](states)
+            module = twins.loaded(dtype, weights)
+            given = fixed if fixed is None or states.dim() == 1 else fixed.expand(len(states), *fixed.shape)
+            if call is not None:
+                return call(module, states, given)
+            return module(states) if given is None else module(given, states)
 
         return evaluate
 
     def parameters(self) -> dict[str, Array]:
         """Every floating-point parameter and buffer of the module, by name: what a straight line interpolates."""
-        named = (*self._module.named_parameters(), *self._module.named_buffers())
-        return {name: tensor.numpy().copy() for name, tensor in named if tensor.is_floating_point()}
+        return {name: tensor.numpy().copy() for name, tensor in self._weights.items()}
 
     def with_parameters(self, changed: Mapping[str, Array]) -> "ModuleSystem":
         """The same module with other parameters and buffers.
@@ -305,13 +192,45 @@ class ModuleSystem(TorchSystem):
 
         # What was found out about the module when this system was made holds for all of its weights.
         other = copy.copy(self)
-        other._module = copy.deepcopy(self._module)
-        for name, tensor in (*other._module.named_parameters(), *other._module.named_buffers()):
-            if name in changed:
-                tensor.data = torch.tensor(np.asarray(changed[name], dtype=float))
-        other._real = other._function(torch.float64)
-        other._complex = None if self._complex is None else other._late(torch.complex128)
+        given = {name: torch.tensor(np.asarray(array, dtype=float)) for name, array in changed.items()}
+        other._weights = self._weights | {name: given[name] for name in self._weights if name in given}
+        other._real = self.batching.of(other._function(torch.float64))
+        if self._complex is not None:
+            other._complex = self.batching.of(other._function(torch.complex128))
         return other
+
+
+class _Twins:
+    """Copies of a module, one a type, that all systems which differ in its weights alone take turns to evaluate."""
+
+    def __init__(self, module: Any) -> None:
+        import torch
+
+        self.made = {torch.float64: _twin(module, torch.float64)}
+        self.held: dict[Any, Any] = {}
+
+    def weights(self) -> dict[str, Any]:
+        """Every floating-point parameter and buffer, by name."""
+        import torch
+
+        return {name: tensor.data for name, tensor in _named(self.made[torch.float64])}
+
+    def loaded(self, dtype: Any, weights: dict[str, Any]) -> Any:
+        """The copy of that type with these weights."""
+        if dtype not in self.made:
+            self.made[dtype] = _twin(next(iter(self.made.values())), dtype)
+        module = self.made[dtype]
+        if self.held.get(dtype) is not weights:
+            for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+                if name in weights:
+                    tensor.data = weights[name].to(dtype)
+            self.held[dtype] = weights
+        return module
+
+
+def _named(module: Any) -> list[tuple[str, Any]]:
+    named = (*module.named_parameters(), *module.named_buffers())
+    return [(name, tensor) for name, tensor in named if tensor.is_floating_point()]
 
 
 def _twin(module: Any, dtype: Any) -> Any:
@@ -351,22 +270,3 @@ def _needed(dim: int | None, what: str) -> int:
     if dim is None:
         raise DynaghostError(f"dim: expected the number of state variables of {what}, got None")
     return dim
-
-
-def _checked_batch(function: Any, states: Any) -> None:
-    import torch
-
-    try:
-        first, second = function(states), function(states)
-    except Exception as error:
-        raise DynaghostError(
-            f"module: expected one of states {tuple(states.shape)} in float64, got {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(first, torch.Tensor) or first.shape != states.shape:
-        came = tuple(first.shape) if isinstance(first, torch.Tensor) else type(first).__name__
-        raise DynaghostError(
-            f"module: expected new states of shape {tuple(states.shape)}, got {came}; "
-            "call=lambda module, states, inputs: … says how to get them"
-        )
-    if not torch.equal(first, second):
-        raise DynaghostError("module: expected the same result for the same states, got two different ones")
