@@ -156,6 +156,10 @@ def same(system, ours):
         tolerance = 1e-12 if isinstance(system, TorchSystem) else 1e-7
         difference = system.second_derivative(x, u, v) - ours.second_derivative(x, u, v)
         assert np.abs(difference).max(initial=0) < tolerance * 100
+        # A Lyapunov coefficient bends f along complex eigenvectors at a real state.
+        along = u + 1j * v, v - 0.5j * u
+        difference = system.second_derivative(x, *along) - ours.second_derivative(x, *along)
+        assert np.abs(difference).max(initial=0) < tolerance * 100
     assert system.second_derivative_bound(np.zeros(4), 1.0) == np.inf
     assert np.all(system.f_enclosure(np.zeros(4))[1] == np.inf)
     assert system.fixed_point_box() is None

@@ -23,6 +23,7 @@ from dynaghost.slowpoints.slow_regions import is_pointlike, is_slow, may_be_flat
 from dynaghost.systems.base import Array, System
 
 _NEAR_A_ROOT = 1e-6  # after polishing; what is faster is decided by float64 or is no root
+_SAMPLED, _HALVINGS = 16, 20  # directions along which J is sampled, and radii at most
 NEWTON, LINES = 0, 1  # places in a fixed point's hits
 
 
@@ -30,12 +31,17 @@ NEWTON, LINES = 0, 1  # places in a fixed point's hits
 class Catalogue:
     """Every point found so far, with hits; a fixed point is a new one unless its certificate overlaps a listed one.
 
+    `basins` are radii within which a start has reached a fixed point: where Newton is proved to converge, and for
+    systems without bounds where J was sampled. `errors` say how far those may be that are not proved.
+
     `unplaced` are ends of descents and `crossings` places on lines at which no point could be listed.
     """
 
     system: System
     roots: list[Array] = field(default_factory=list)
     proofs: list[RootProof] = field(default_factory=list)
+    basins: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
     hits: list[list[int]] = field(default_factory=list)
     method: int = NEWTON
     ghosts: list[Ghost] = field(default_factory=list)
@@ -46,12 +52,12 @@ class Catalogue:
     evaluations: int = 0
 
     def balls(self, *, ghosts: bool = False) -> Balls:
-        """Where a start may stop: where Newton's convergence to a fixed point is proved, then about ghosts.
+        """Where a start may stop: where Newton converges to a fixed point, then about ghosts.
 
         A ghost's ball, a tenth of its bottleneck's half-width, is no proof: only its hits depend on it.
         """
         centres = self.roots + [ghost.x for ghost in self.ghosts] * ghosts
-        radii = [proof.capture for proof in self.proofs] + [_basin(ghost) for ghost in self.ghosts] * ghosts
+        radii = self.basins + [_basin(ghost) for ghost in self.ghosts] * ghosts
         return Balls(np.array(centres).reshape(-1, self.system.dim), np.array(radii))
 
     def count(self, balls: Array) -> None:
@@ -64,9 +70,9 @@ class Catalogue:
 
     def hit(self, x: Array) -> bool:
         """Count the end `x` of a start if it lies with a listed fixed point."""
-        for k, (root, proof) in enumerate(zip(self.roots, self.proofs, strict=True)):
+        for k, (root, proof, basin) in enumerate(zip(self.roots, self.proofs, self.basins, strict=True)):
             # Within half its unique radius J is regular: no ghost is there, nor another fixed point.
-            own = proof.capture or 0.5 * proof.unique_radius
+            own = basin or 0.5 * proof.unique_radius
             if np.linalg.norm(x - root) < max(own, proof.radius):
                 self.hits[k][self.method] += 1
                 return True
@@ -92,20 +98,27 @@ class Catalogue:
         if same is not None:
             self.hits[same][self.method] += 1
             return True
-        self.roots.append(x)
-        self.proofs.append(proof)
-        self.hits.append([0, 0])
+        self.note(x, proof)
         self.hits[-1][self.method] = 1
         return True
 
+    def note(self, x: Array, proof: RootProof) -> None:
+        """List a fixed point, without a hit."""
+        self.roots.append(x)
+        self.proofs.append(proof)
+        self.basins.append(_sampled_basin(self.system, x) if _unbounded(proof) else proof.capture)
+        self.errors.append(0.0 if proof.proved else _error(self.system, x))
+        self.hits.append([0, 0])
+
     def _same_root(self, x: Array, proof: RootProof) -> int | None:
         """Which listed fixed point it is: the one inside whose ball of uniqueness the new one exists."""
+        own = 0.0 if proof.proved else _error(self.system, x)
         for k, (root, other) in enumerate(zip(self.roots, self.proofs, strict=True)):
             distance = float(np.linalg.norm(x - root))
             if proof.proved and other.proved:
                 if distance + proof.radius < other.unique_radius or distance + other.radius < proof.unique_radius:
                     return k
-            elif distance <= 4 * (_error(self.system, x) + _error(self.system, root)):
+            elif distance <= 4 * (own + self.errors[k]):
                 return k
         return None
 
@@ -137,6 +150,23 @@ def _error(system: System, x: Array) -> float:
     inverse = np.linalg.inv(system.jacobian(x))
     noise = 8 * 2.0**-53 * (1 + np.linalg.norm(x)) * np.linalg.norm(inverse, 2)
     return float(np.linalg.norm(inverse @ system.f(x)) + noise)
+
+
+def _sampled_basin(system: System, x: Array) -> float:
+    """Half the radius at which J changes by a quarter of itself, sampled along its singular directions.
+
+    Where J changes by less than itself f is one-to-one. As a ghost's ball this is no proof: only hits depend on it.
+    """
+    J = system.jacobian(x)
+    Y, directions = np.linalg.inv(J), np.linalg.svd(J)[2][-_SAMPLED:]
+    directions = np.concatenate([directions, -directions])
+    radius = 0.1 * (1 + float(np.linalg.norm(x)))
+    for _ in range(_HALVINGS):
+        change = Y @ (system.jacobian(x + radius * directions) - J)
+        if np.linalg.norm(change, ord=2, axis=(1, 2)).max() <= 0.25:
+            return 0.5 * radius
+        radius *= 0.5
+    return 0.0
 
 
 def agreeing(catalogue: Catalogue) -> bool:

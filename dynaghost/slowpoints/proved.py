@@ -93,15 +93,8 @@ def with_ghosts(system: System, found: complete.Found, *, seed: int, budget: int
     """
     catalogue = Catalogue(system)
     for k, x in enumerate(found.roots):
-        catalogue.roots.append(x)
-        catalogue.proofs.append(
-            _proof(
-                system,
-                x,
-                RootProof(float(found.radius[k]), float(found.unique_radius[k]), 0.0, index=int(found.index[k])),
-            )
-        )
-        catalogue.hits.append([0, 0])
+        known = RootProof(float(found.radius[k]), float(found.unique_radius[k]), 0.0, index=int(found.index[k]))
+        catalogue.note(x, _proof(system, x, known))
     ghosts = all_ghosts.find_all_ghosts(system, budget=budget) if _ghosts_proved(system) else None
     if ghosts is not None:
         _list_ghosts(catalogue, ghosts)

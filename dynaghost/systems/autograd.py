@@ -121,14 +121,13 @@ class TorchSystem(FunctionSystem):
 
         return self._minus_identity(self._by_row(rows, np.asarray(x)))
 
-    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
+    def _bent(self, x: Array, u: Array, v: Array) -> Array:
         """∂²F(x + su + tv)/∂s∂t, exact, by reverse mode at the cost of some evaluations.
 
         The gradient by t of ⟨w, F⟩ is linear in w, and its gradient by w is ∂F/∂t; the same once more for s.
         """
         import torch
 
-        x, u, v = np.broadcast_arrays(x, u, v)
         states, a, b = (torch.tensor(np.ascontiguousarray(part).reshape(-1, self.dim)) for part in (x, u, v))
         s, t = (torch.zeros(len(states), 1, dtype=torch.float64, requires_grad=True) for _ in range(2))
         with torch.enable_grad():

@@ -45,6 +45,18 @@ class FunctionSystem(System):
         value = self._batch(x.reshape(-1, self.dim)).reshape(x.shape)
         return value - x if self.time is Time.MAP else value
 
+    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
+        x, u, v = np.broadcast_arrays(x, u, v)
+        if np.iscomplexobj(x) or not (np.iscomplexobj(u) or np.iscomplexobj(v)):
+            return self._bent(x, u, v)
+        # Along complex directions at a real state by its linearity, so that the function need not take complex numbers.
+        real = self._bent(x, u.real, v.real) - self._bent(x, u.imag, v.imag)
+        return real + 1j * (self._bent(x, u.real, v.imag) + self._bent(x, u.imag, v.real))
+
+    def _bent(self, x: Array, u: Array, v: Array) -> Array:
+        """D²F(x)(u, v), all of one shape; u and v are real where x is."""
+        raise NotImplementedError
+
     def _batch(self, states: Array) -> Array:
         """F of (batch, dim) states."""
         raise NotImplementedError
@@ -115,9 +127,8 @@ class CallableSystem(FunctionSystem):
         x = np.asarray(x)
         return self._minus_identity(np.stack([self._along(x, d) for d in np.eye(self.dim)], axis=-1))
 
-    def second_derivative(self, x: Array, u: Array, v: Array) -> Array:
+    def _bent(self, x: Array, u: Array, v: Array) -> Array:
         """By differences of complex steps (relative error about 1e-9) or of values (about 1e-7)."""
-        x, u, v = np.broadcast_arrays(x, u, v)
         if self.analytic:
             return (self._along(x + _STEP * u, v) - self._along(x - _STEP * u, v)) / (2 * _STEP)
         h = _COARSE

@@ -151,7 +151,6 @@ class ModuleSystem(TorchSystem):
         leak: float | None = 1.0,
         time: str = Time.MAP,
     ) -> None:
-        import torch
 
         self.name = type(module).__name__
         self._twins = _Twins(module)
