@@ -6,7 +6,7 @@ import torch
 
 import dynaghost as dg
 from dynaghost.monitor import hugging_face, hugging_face_callback, lightning_callback
-from dynaghost.monitor.loggers import adapter
+from dynaghost.monitor.loggers import adapter, finish
 
 BATCHES = [torch.randn(4, 3, 1, generator=torch.Generator().manual_seed(i)) for i in range(6)]
 
@@ -187,16 +187,26 @@ class MLflow(OneByOne):
 
 
 class WandB(Writer):
-    """Rows are those of the user's own steps; what is not committed joins the next one."""
+    """Rows are those of the user's own steps; what is not committed joins the next one, one value a name."""
 
     defined = ()
+
+    def __init__(self):
+        super().__init__()
+        self.step, self.pending = 0, {}
 
     def define_metric(self, name, step_metric=None):
         self.defined = (name, step_metric)
 
     def log(self, data, step=None, commit=None):
-        assert (step, commit) == (None, False)
-        self.rows += [(name, value, data["dynaghost/step"]) for name, value in data.items() if name != "dynaghost/step"]
+        assert step is None
+        self.pending |= data
+        if commit is not False:
+            self.committed()
+
+    def committed(self):
+        row, self.pending, self.step = self.pending, {}, self.step + 1
+        self.rows += [(name, value, row["dynaghost/step"]) for name, value in row.items() if name != "dynaghost/step"]
 
 
 @pytest.mark.parametrize("kind", [TensorBoard, OneByOne, MLflow, WandB])
@@ -204,8 +214,39 @@ def test_every_logger_gets_every_number(kind):
     logger = kind()
     log = adapter(logger)
     log({"dynaghost/n_ghosts": 1.0, "dynaghost/min_speed": 0.5}, 50)
+    if kind is WandB:
+        logger.log({})
     assert logger.rows == [("dynaghost/n_ghosts", 1.0, 50), ("dynaghost/min_speed", 0.5, 50)]
     assert kind is not WandB or logger.defined == ("dynaghost/*", "dynaghost/step")
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 9])
+def test_of_several_results_before_a_row_of_wandb_none_is_lost(rows):
+    """The user's rows come while results arrive, or not; each result gets a row of its own."""
+    logger = WandB()
+    log = adapter(logger)
+    for step in range(6):
+        log({"dynaghost/n_ghosts": float(step)}, 50 * step)
+        if step < rows:
+            logger.log({})
+    finish(log)
+    logger.log({})  # W&B ends with the row that is pending.
+    assert logger.rows == [("dynaghost/n_ghosts", float(step), 50 * step) for step in range(6)]
+
+
+def test_wandb_gets_no_row_for_nothing():
+    logger = WandB()
+    finish(adapter(logger))
+    assert logger.step == 0
+
+
+def test_a_monitor_that_closes_writes_what_waits(tmp_path):
+    logger, model = WandB(), torch.nn.RNN(1, 1)
+    with dg.Monitor(model, tmp_path, every=1, loggers=[logger]) as monitor:
+        for _ in range(4):
+            monitor.step(0.1)
+    logger.log({})
+    assert [step for name, _, step in logger.rows if name == "dynaghost/n_ghosts"] == [0, 1, 2, 3, 4]
 
 
 def test_tensorboard_for_real(tmp_path):

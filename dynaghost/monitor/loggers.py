@@ -1,5 +1,6 @@
 """Numbers to whatever logger the user has, known by what it can do: none of them is imported."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,18 +61,43 @@ def _metric(logger: Any) -> Log:
     return log
 
 
-def _wandb(run: Any) -> Log:
-    if callable(getattr(run, "define_metric", None)):
-        run.define_metric("dynaghost/*", step_metric="dynaghost/step")
+class _Rows:
+    """Results as rows of a W&B run.
 
-    # Results come later than their step, and W&B takes no step that is past: they go with the user's next row, which
-    # is not counted up.
-    return lambda values, step: run.log({**values, "dynaghost/step": step}, commit=False)
+    Results come later than their step, and W&B takes no step that is past: each goes with the user's next row, which
+    is not counted up. A row holds one value a name, so of several results before that row the later ones wait.
+    """
+
+    def __init__(self, run: Any) -> None:
+        if callable(getattr(run, "define_metric", None)):
+            run.define_metric("dynaghost/*", step_metric="dynaghost/step")
+        self._run = run
+        self._waiting: deque[dict[str, float]] = deque()
+        self._joined: int | None = None
+
+    def __call__(self, values: Mapping[str, float], step: int) -> None:
+        self._waiting.append({**values, "dynaghost/step": step})
+        if self._run.step != self._joined:
+            self._joined = self._run.step
+            self._run.log(self._waiting.popleft(), commit=False)
+
+    def close(self) -> None:
+        """Rows of their own for the results that no row of the user's came for."""
+        if self._waiting and self._run.step == self._joined:
+            self._run.log({}, commit=True)
+        while self._waiting:
+            self._run.log(self._waiting.popleft(), commit=True)
+
+
+def finish(log: Log) -> None:
+    """Write what a logger still waits with."""
+    if isinstance(log, _Rows):
+        log.close()
 
 
 _KINDS: tuple[tuple[str, Callable[[Any], Log]], ...] = (
     ("add_scalar", _tensorboard),
     ("log_metrics", _metrics),
     ("log_metric", _metric),
-    ("log", _wandb),
+    ("log", _Rows),
 )

@@ -15,7 +15,7 @@ from dynaghost.checkpoints.run import load_run
 from dynaghost.errors import DynaghostError, counted
 from dynaghost.monitor.background import Background
 from dynaghost.monitor.folder import Folder, Row
-from dynaghost.monitor.loggers import adapter
+from dynaghost.monitor.loggers import adapter, finish
 from dynaghost.monitor.schedule import EVERY, SHARE, Allowance, Schedule, Weights
 from dynaghost.monitor.watch import Failure, Observation, Task
 from dynaghost.monitor.weights import activation_of, check_recognized, copy_weights, gradient_norm
@@ -46,7 +46,8 @@ class Monitor:
     loggers : sequence, optional
         Where `dynaghost/n_fixed_points`, `n_stable`, `n_ghosts`, `min_speed`, `passage_time` and counts of events go:
         a TensorBoard SummaryWriter, a W&B run, mlflow, a logger of Lightning's, or a function of a dict and a step.
-        W&B gets the latest numbers with your own next row, under `dynaghost/step`.
+        W&B gets one result with each row of yours, under `dynaghost/step`, and at the end what is left in rows of
+        its own: log what you give a step of yours before that.
     on_event : callable, optional
         Called with every Event.
     on_no_learning_zone : callable, optional
@@ -237,6 +238,8 @@ class Monitor:
             self._end(copy_weights(self.model), timeout)
         self._background.close(timeout)
         self._tell()
+        for log in self._loggers:
+            finish(log)
 
     def _end(self, weights: Weights, timeout: float | None) -> None:
         """Keep the last weights; where somebody waits for it, analyze them too."""
