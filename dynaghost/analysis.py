@@ -57,7 +57,7 @@ class Analysis(Findings):
         StoreError
             If the folder holds the results of another run or of other settings.
         """
-        from dynaghost.store import save
+        from dynaghost.saved import save
 
         save(self, out, n_jobs=n_jobs)
 
@@ -255,7 +255,7 @@ def load_analysis(folder: str | PathLike[str]) -> Analysis:
     ...     load_analysis(out).events == result.events
     True
     """
-    from dynaghost.store import load
+    from dynaghost.saved import load
 
     return load(folder, Analysis)
 

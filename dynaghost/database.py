@@ -1,13 +1,14 @@
 """SQLite files with one writer: opened with a lock that is kept, written in transactions, errors that name the file."""
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dynaghost.errors import StoreError
+from dynaghost.errors import DynaghostError, StoreError
 
 # One writer that keeps its lock. No WAL: it fails on cluster file systems.
 PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=DELETE", "synchronous=FULL")
@@ -125,3 +126,14 @@ def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
             "ends, or choose another folder (--out)"
         )
     return StoreError(f"{path}: expected a database that can be read and written, got an error ({error})")
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """A record that cannot be read as a StoreError that names the file."""
+    try:
+        yield
+    except DynaghostError:
+        raise
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise StoreError(f"{path}: expected records of this version, got others ({error!r}): {ELSEWHERE}") from error

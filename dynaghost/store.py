@@ -5,10 +5,8 @@ The columns of the final tables are for people (`sqlite3 analysis.db "SELECT ste
 `record` holds what restores each record to its last bit.
 """
 
-import hashlib
 import json
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple
@@ -16,20 +14,16 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
-
 from dynaghost import tables
 from dynaghost.checkpoints.run import Run
 from dynaghost.codec import loads
 from dynaghost.columns import pack, unpack
-from dynaghost.database import ELSEWHERE, Database, explained
-from dynaghost.display import shortened
-from dynaghost.errors import DynaghostError, StoreError
-from dynaghost.packed import Aside, Block, Kept, packed
+from dynaghost.database import ELSEWHERE, Database, explained, understood
+from dynaghost.errors import StoreError
+from dynaghost.packed import Block, packed
 from dynaghost.run_tables import (
     CREATE,
     DATABASE,
-    FORMAT,
     WHOLE,
     attach,
     check_format,
@@ -39,23 +33,20 @@ from dynaghost.run_tables import (
     lend,
     place_of,
 )
+from dynaghost.same_run import described, differences, is_of, key_of
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.stored_circuits import Reader
-from dynaghost.summary import FILES, software, write_summary
+from dynaghost.summary import FILES, software
 from dynaghost.systems.base import System
-from dynaghost.told import Told, parts, tell
+from dynaghost.told import Told
 from dynaghost.trajectories.drops import DropRule
 from dynaghost.trajectories.findings import Batch, End, Findings
 from dynaghost.trajectories.homotopy import Link
-from dynaghost.trajectories.on_line import LONG, batch_of
+from dynaghost.trajectories.on_line import batch_of
 from dynaghost.trajectories.stacks import Circuit, Stack
-from dynaghost.workers import in_workers
 
 if TYPE_CHECKING:
     from dynaghost.trajectories.story import Story
-
-# Told parts for each worker that may wait to be stored.
-_AHEAD = 8
 
 # The kinds of records of a batch's parts, and the ends of trials that are not known.
 _KINDS: dict[str, Any] = {"points": SlowPoints, "links": Link, "odd": bool, "ends": End}
@@ -127,7 +118,7 @@ class Store(Database):
         StoreError
             If the database is damaged.
         """
-        with explained(self.path), _understood(self.path):
+        with explained(self.path), understood(self.path):
             row = self._connection.execute(f"SELECT steps, {', '.join(_KINDS)} FROM batch WHERE number = ?", (i,))
             found = row.fetchone()
             return None if found is None else self._batch(i, *found)
@@ -157,7 +148,7 @@ class Store(Database):
         StoreError
             If the database is damaged.
         """
-        with explained(self.path), _understood(self.path):
+        with explained(self.path), understood(self.path):
             if not is_finished(self._connection):
                 return None
             (versions,) = self._connection.execute("SELECT software FROM run").fetchone()
@@ -165,7 +156,7 @@ class Store(Database):
                 return None
             found = kind(**tables.fields(self._connection.execute), circuits=self.reader.all_circuits())
             same_rule = found.losses.rule == (drops or DropRule())
-            return found if same_rule and _is_of(found, run) else None
+            return found if same_rule and is_of(found, run) else None
 
     def keep(self, i: int, batch: Batch) -> None:
         """Keep batch `i` in one transaction, durable when this returns: the `keep=` of `analyze`.
@@ -198,7 +189,7 @@ class Store(Database):
             query = "SELECT key, trial, description FROM {}.store"
             here, there = (self._connection.execute(query.format(name)).fetchone() for name in ("main", "other"))
             if here[:2] != there[:2]:
-                told = _differences(*({"trial": one[1], **json.loads(one[2])} for one in (there, here)))
+                told = differences(*({"trial": one[1], **json.loads(one[2])} for one in (there, here)))
                 raise StoreError(f"{path}: expected a part of this run with these settings, got another ({told})")
             for name in ("batch", "circuits"):
                 self._connection.execute(f"INSERT OR IGNORE INTO main.{name} SELECT * FROM other.{name}")
@@ -214,7 +205,7 @@ class Store(Database):
         """
         from dynaghost.trajectories.story import Story  # late: runs of rank one need nothing of it
 
-        with explained(self.path), _understood(self.path):
+        with explained(self.path), understood(self.path):
             found = self._connection.execute("SELECT record FROM story WHERE key = ?", (key,)).fetchone()
             if found is None:
                 return None
@@ -322,7 +313,7 @@ class Store(Database):
             return
         raise StoreError(
             f"{self.path}: expected results of this run with these settings, got those of another "
-            f"({_differences(json.loads(text), description)}): {ELSEWHERE}"
+            f"({differences(json.loads(text), description)}): {ELSEWHERE}"
         )
 
 
@@ -344,7 +335,7 @@ def open_store(folder: Folder, run: Run, *, patience: float = 0.0) -> Store:
         As `Store.open` does; also if the folder is that of a collection.
     """
     content, steps = run.search_hash(), run.steps
-    told = _described(run.source, run.axis, steps, content) | run.settings.values_of_search()
+    told = described(run.source, run.axis, steps, content) | run.settings.values_of_search()
     lend(Path(folder))
     return Store.open(folder, key_of(content), description=told, trial=run.settings.digest_of_ends(), patience=patience)
 
@@ -370,127 +361,10 @@ def finished_in_collection(
     path, number = place_of(folder)
     with explained(path), closing(Store(path, connected(path, number), number)) as store:
         content = run.search_hash()
-        told = _described(run.source, run.axis, run.steps, content) | run.settings.values_of_search()
+        told = described(run.source, run.axis, run.steps, content) | run.settings.values_of_search()
         store._check_key(key_of(content), told)
         found = store.finished(run, kind, drops=drops)
         return found if store.files_are_written(folder) else None
-
-
-def key_of(content: str) -> str:
-    """The key of a run's results, from its `search_hash`: another one for another version of the package too.
-
-    Examples
-    --------
-    >>> key_of("abc") == key_of("abc"), key_of("abc") == key_of("abd")
-    (True, False)
-    """
-    return hashlib.sha256(f"dynaghost {software()['dynaghost']} format {FORMAT} {content}".encode()).hexdigest()
-
-
-def save(findings: Findings, folder: Folder, *, n_jobs: int = 1) -> None:
-    """Write a folder of results: `analysis.db`, `analysis.json`, `graph.graphml` and `graph.json`.
-
-    Parameters
-    ----------
-    findings : Findings
-    folder : path
-        Made if need be. Results of the same run in it are replaced.
-    n_jobs : int
-        Workers; what is written is the same for any number.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds the results of another run or of other settings, is in use, or cannot be written.
-    """
-    about = findings.description
-    told = _described(about.source, about.axis, findings.steps, about.search)
-    with Store.open(folder, key_of(about.search), description=told) as store:
-        lines = list[tuple[Kept, Kept]]()
-        store.finish(findings, _noted(_told(findings, n_jobs), lines))
-        try:
-            write_summary(findings, Path(folder), lines)
-            store.wrote(Path(folder))
-        except OSError as error:
-            raise StoreError(f"{folder}: expected a folder that can be written, got {error}") from error
-
-
-def _told(findings: Findings, n_jobs: int) -> Iterator[Told]:
-    # Workers are worth their start for long runs only.
-    tasks = ((part,) for part in parts(findings))
-    return in_workers(tell, tasks, n_jobs if len(findings.steps) >= LONG else 1, ahead=_AHEAD)
-
-
-def _noted(told: Iterable[Told], lines: list[tuple[Kept, Kept]]) -> Iterator[Told]:
-    """The same parts; their lines are set aside as they pass."""
-    aside = Aside()
-    for part in told:
-        checkpoints, points = map(aside.put, part.lines)
-        lines.append((checkpoints, points))
-        yield part
-
-
-def load(folder: Folder, kind: type[F] = Findings) -> F:  # type: ignore[assignment]
-    """The findings that `save` wrote, equal to their last bit.
-
-    Parameters
-    ----------
-    folder : path
-    kind : type
-        `Findings`, or a subclass with the same fields.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds no finished analysis, one of another format, or a damaged one, or is in use.
-    """
-    path, number = place_of(Path(folder))
-    with explained(path), closing(connected(path, number)) as connection, _understood(path):
-        # All of a collection is not looked through for each of its runs.
-        check_format(connection, path, deep=number is None)
-        _check_finished(connection, path)
-        reader = Reader(path, connection, number)
-        found = kind(**tables.fields(connection.execute), circuits=reader.all_circuits())
-        reader.connection = None
-        return found
-
-
-def _check_finished(connection: sqlite3.Connection, path: Path) -> None:
-    if not is_finished(connection):
-        (kept,) = connection.execute("SELECT count(*) FROM batch").fetchone()
-        raise StoreError(
-            f"{path}: expected a finished analysis, got {kept} batch(es) of one that was interrupted: "
-            "the same command goes on where it was"
-        )
-
-
-def _is_of(found: Findings, run: Run) -> bool:
-    """Whether files, order, notes and losses are the run's; notes on what was found may follow those of the run."""
-    about = found.description
-    told = (about.content, about.source, about.axis, about.order, about.notes[: len(run.notes)])
-    if told != (run.content_hash(), run.source, run.axis, run.order, run.notes) or found.files != run.files:
-        return False
-    pairs = [(getattr(found.losses, name), getattr(run.metrics, name)) for name in ("steps", "loss", "grad_norm")]
-    return all(a is b or (a is not None and b is not None and np.array_equal(a, b, equal_nan=True)) for a, b in pairs)
-
-
-def _described(source: str, axis: str, steps: Sequence[int], content: str) -> dict[str, Any]:
-    """What is analyzed, by the names that an error calls it by."""
-    return {
-        "dynaghost": software()["dynaghost"],
-        "source": source,
-        "axis": axis,
-        "checkpoints": len(steps),
-        "first": steps[0],
-        "last": steps[-1],
-        "weights and settings": content[:12],
-    }
-
-
-def _differences(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    names = [name for name in ours if name in theirs and theirs[name] != ours[name]]
-    told = [f"{name} {shortened(str(theirs[name]))} there, {shortened(str(ours[name]))} here" for name in names]
-    return "; ".join(told) or "what differs is not known"
 
 
 @contextmanager
@@ -500,14 +374,3 @@ def _attached(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
         yield
     finally:
         connection.execute("DETACH other")
-
-
-@contextmanager
-def _understood(path: Path) -> Iterator[None]:
-    """A record that cannot be read as a StoreError that names the file."""
-    try:
-        yield
-    except DynaghostError:
-        raise
-    except (KeyError, TypeError, ValueError, zlib.error) as error:
-        raise StoreError(f"{path}: expected records of this version, got others ({error!r}): {ELSEWHERE}") from error

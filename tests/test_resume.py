@@ -70,11 +70,11 @@ def test_killed_at_random_moments_nothing_is_lost_nor_twice(source, tmp_path):
 
 KILLED_BETWEEN = """
 import os, signal, sys
-from dynaghost import store
+from dynaghost import saved
 from dynaghost.checkpoints.run import load_run
 from dynaghost.analysis import analyze
 from dynaghost.trajectories.drops import DropRule
-store.write_summary = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+saved.write_summary = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
 analyze(load_run(sys.argv[1]), drops=DropRule(factor=100.0)).save(sys.argv[2])
 """
 

@@ -25,8 +25,9 @@ from dynaghost.checkpoints.run import load_run
 from dynaghost.codec import dumps, loads
 from dynaghost.errors import StoreError
 from dynaghost.packed import Packed
+from dynaghost.saved import load, save
 from dynaghost.slowpoints.records import Certificate, Ghost, SlowPoints
-from dynaghost.store import Store, load, open_store, save
+from dynaghost.store import Store, open_store
 from dynaghost.summary import document, line, plain, schema, software
 from dynaghost.systems.base import Array
 from dynaghost.systems.low_rank import RankOneCircuit
@@ -258,7 +259,7 @@ def dumped(path):
 
 
 def test_the_same_bytes_for_any_number_of_jobs(ghost_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("dynaghost.store.LONG", 1)
+    monkeypatch.setattr("dynaghost.saved.LONG", 1)
     results = {n_jobs: analyze(ghost_run, n_jobs=n_jobs) for n_jobs in (1, 2)}
     for n_jobs, result in results.items():
         result.save(tmp_path / str(n_jobs), n_jobs=n_jobs)
@@ -381,8 +382,8 @@ with Store.open({folder!r}, "key") as store:
 
 FINISHING = """
 import os, signal
-from dynaghost import store, tables
-findings = store.load({folder!r})
+from dynaghost import saved, store, tables
+findings = saved.load({folder!r})
 whole = tables.rows
 
 def killed(findings, told):
@@ -397,7 +398,7 @@ def small_cache(self, *arguments):
     commit(self, *arguments)
     self._connection.execute("PRAGMA cache_size=2")
 store.Store._begin = small_cache
-store.save(findings, {folder!r})
+saved.save(findings, {folder!r})
 """
 
 
@@ -494,7 +495,7 @@ def test_versions_are_not_mixed(tmp_path, monkeypatch):
     run = toy(5)
     with open_store(tmp_path, run) as store:
         store.keep(0, Batch((0,), ()))
-    monkeypatch.setattr("dynaghost.store.software", lambda: software() | {"dynaghost": "9.9"})
+    monkeypatch.setattr("dynaghost.same_run.software", lambda: software() | {"dynaghost": "9.9"})
     with pytest.raises(StoreError, match=rf"dynaghost {software()['dynaghost']} there, 9\.9 here"):
         open_store(tmp_path, run)
 
