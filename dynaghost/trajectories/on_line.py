@@ -15,9 +15,11 @@ from dynaghost.systems.base import System
 from dynaghost.systems.low_rank import LowRankRNN, RankOneCircuit
 from dynaghost.trajectories.branches import Labels, Tracks
 from dynaghost.trajectories.course import Course, Losses
-from dynaghost.trajectories.events import Event, find_events, half_zone
+from dynaghost.trajectories.events import Event
 from dynaghost.trajectories.findings import Batch, End, Outcome
 from dynaghost.trajectories.homotopy import Link, follow
+from dynaghost.trajectories.line_captures import half_zone
+from dynaghost.trajectories.line_events import find_events
 from dynaghost.trajectories.pairs import follow_pairs
 from dynaghost.trajectories.returns import reunite
 from dynaghost.trajectories.stacks import Stack
