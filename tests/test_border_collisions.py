@@ -156,12 +156,19 @@ def test_a_run_of_files_tells_its_border_collisions():
     assert [len(points.fixed_points) for points in result.points] == [2, 2, 0, 0]
 
 
-@pytest.mark.parametrize(("unit", "verdict"), [([[2.0]], "bifurcation"), ([[0.5]], "none")])
-def test_a_fold_at_a_border_is_a_bifurcation_and_mere_persistence_is_none(unit, verdict):
+@pytest.mark.parametrize(
+    ("unit", "x0", "verdict"),
+    [
+        ([[2.0]], 0.0, "bifurcation"),
+        ([[2.0]], 0.1, "none"),  # beyond the unstable point on both sides of the drop: it runs to infinity on both
+        ([[0.5]], 0.1, "none"),
+    ],
+)
+def test_a_fold_at_a_border_is_a_bifurcation_and_mere_persistence_is_none(unit, x0, verdict):
     steps = np.arange(0.0, 91.0)
     losses = Metrics(steps, 1 / (1 + np.exp(steps - 45)) + 1e-3, None, "")
     weights = {k: {"W": np.array(unit), "b": np.array([(k - 45) / 90])} for k in range(0, 100, 10)}
-    result = dg.analyze(dg.load_run(weights, metrics=losses, x0=0.1, activation="relu", leak=0.5))
+    result = dg.analyze(dg.load_run(weights, metrics=losses, x0=x0, activation="relu", leak=0.5))
     (found,) = result.verdicts
     assert [event.kind.value for event in result.events if "collision" in event.evidence] == ["border_collision"]
     assert found.verdict == verdict
