@@ -195,7 +195,7 @@ def test_every_answer_and_grade_has_words(answer, grade):
     findings = dataclasses.replace(findings, verdicts=(changed,))
     told = words.verdicts(findings, None, range(len(findings.steps)))
     assert text.ANSWERS[answer] in told
-    assert f">{grade.value}</span>" in told
+    assert (f">{grade.value}</span>" in told) == (answer is not Answer.UNDECIDED)
     assert f'<li class="{answer.value}">' in words.answers(findings)
 
 
@@ -222,6 +222,21 @@ def test_no_answer_says_more_than_what_was_looked_at(answer):
 def test_an_undecided_answer_says_why_where_it_stands():
     told = judged(Answer.UNDECIDED, Grade.FOUND, because="a point at 52000 has no decided certificate <b>")
     assert "A point at 52,000 has no decided certificate &lt;b&gt;." in told
+
+
+def test_an_undecided_answer_is_not_marked_as_proved(tmp_path):
+    findings = stuck()
+    changed = dataclasses.replace(findings.verdicts[0], verdict=Answer.UNDECIDED, grade=Grade.PROVED)
+    findings = dataclasses.replace(findings, verdicts=(changed,))
+    page = Page(report_collection([("one", findings), ("two", findings)], tmp_path / "all.html").read_text("utf-8"))
+    rows = [e["text"] for e in page.all("tr") if e["text"].startswith(("one", "two"))]
+    heads = [e["text"] for e in page.all("h3") if e["text"].startswith("Loss ")]
+    spans = [span["grade"] for run in page.data["runs"] for span in run["spans"] if span["verdict"]]
+    told = [*rows, *heads, text.verdict_text(changed, findings.verdicts, findings).split("\n")[0]]
+    assert (len(told), spans) == (5, [None, None])
+    assert all("undecided" in one and "proved" not in one for one in told)
+    assert "2 undecided." in next(e["text"] for e in page.all("p") if "drops of the loss" in e["text"])
+    assert not [e for e in page.all("p") if e.get("class") == "grades"]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,11 @@ class Verdict:
         fall = f"{self.before:g} to {self.after:g}, loss {self.loss_before:.4g} → {self.loss_after:.4g}"
         return f"Verdict({self.verdict.value}, {self.grade.value}: {fall})"
 
+    @property
+    def shown_grade(self) -> Grade | None:
+        """The grade beside the answer; none beside `undecided`, which claims nothing that could be proved."""
+        return None if self.verdict is Answer.UNDECIDED else self.grade
+
     def _repr_html_(self) -> str:
         return table("verdict", COLUMNS, [self.row])
 

@@ -198,7 +198,7 @@ def verdict_labels(verdicts: Sequence[Verdict], first: float, last: float, room:
 def _summary(verdicts: Sequence[Verdict]) -> str:
     names = [v.verdict.value for v in verdicts]
     counts = [f"{name} ×{names.count(name)}" if names.count(name) > 1 else name for name in dict.fromkeys(names)]
-    return ", ".join(counts) + "\n" + ", ".join(dict.fromkeys(v.grade.value for v in verdicts))
+    return ", ".join(counts) + "\n" + ", ".join(dict.fromkeys(v.grade.value for v in verdicts if v.shown_grade))
 
 
 def positive(values: Array) -> tuple[Array, int]:

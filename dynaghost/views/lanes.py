@@ -76,7 +76,7 @@ def _graph_axes(ax: Axes, findings: Findings, lanes: graph_layout.Lanes) -> None
         label.set(rotation=rotation, ha="right", va="top" if rotation < 90 else "center", rotation_mode="anchor")
     ax.set_yticks(places, names)
     for verdict, drop in zip(findings.verdicts, graph_layout.drops(findings), strict=True):
-        text = f"{verdict.verdict.value}\n{verdict.grade.value}"
+        text = f"{verdict.verdict}\n{verdict.shown_grade or ''}"
         ax.annotate(text, lanes.of_event(drop), (0, 7), textcoords="offset points", ha="center", fontsize=7)
     ax.set_xlabel(f"events in the order of {layout.training_label(findings)}")
     shared.finish(ax)

@@ -91,7 +91,7 @@ def verdict_text(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findin
     head = (
         f"drop {verdicts.index(verdict)} of the loss, {findings.description.axis} {verdict.before:g}–{verdict.after:g} "
         f"({verdict.loss_before:.4g} → {verdict.loss_after:.4g}): "
-        f"{ANSWERS[verdict.verdict]} [{verdict.verdict}, {verdict.grade}]"
+        f"{ANSWERS[verdict.verdict]}" + (f" [{verdict.verdict}, {verdict.grade}]" if verdict.shown_grade else "")
     )
     return "\n  ".join([head, *_reasons(verdict, verdicts, findings)])
 

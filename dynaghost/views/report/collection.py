@@ -20,8 +20,9 @@ def table(runs: Sequence[tuple[str, Findings]], linked: int) -> str:
     rows = "".join(
         _run_row(name, findings, number if number < linked else None) for number, (name, findings) in enumerate(runs)
     )
+    given = {verdict.shown_grade for _, findings in runs for verdict in findings.verdicts}
     return (
-        f"<h2>All runs</h2><p>{_tally(runs)}</p>{grades({v.grade for _, findings in runs for v in findings.verdicts})}"
+        f"<h2>All runs</h2><p>{_tally(runs)}</p>{grades(given)}"
         f'<div class="scroll" tabindex="0" role="region" aria-label="Table of runs">'
         f'<table class="cards"><caption>Runs and their verdicts</caption><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
@@ -35,12 +36,12 @@ def not_analyzed(failed: Sequence[tuple[str, str]]) -> str:
 
 
 def _tally(runs: Sequence[tuple[str, Findings]]) -> str:
-    found = [(v.verdict, v.grade) for _, findings in runs for v in findings.verdicts]
+    found = [(v.verdict, v.shown_grade) for _, findings in runs for v in findings.verdicts]
     if not found:
         return "No run has an abrupt drop of the loss."
     parts = [
-        f"{sum(answer is one for answer, _ in found)} {escape(ANSWERS[one])} "
-        f"({sum(answer is one and grade is Grade.PROVED for answer, grade in found)} proved)"
+        f"{sum(answer is one for answer, _ in found)} {escape(ANSWERS[one])}"
+        + ("" if one is Answer.UNDECIDED else f" ({found.count((one, Grade.PROVED))} proved)")
         for one in Answer
         if any(answer is one for answer, _ in found)
     ]
@@ -50,7 +51,7 @@ def _tally(runs: Sequence[tuple[str, Findings]]) -> str:
 
 def _run_row(name: str, findings: Findings, number: int | None) -> str:
     nothing = "no drop" if has_losses(findings) else "no losses known"
-    told_of = ", ".join(f"{v.verdict.value} ({v.grade.value})" for v in findings.verdicts) or nothing
+    told_of = ", ".join(v.verdict + (f" ({v.grade})" if v.shown_grade else "") for v in findings.verdicts) or nothing
     cells = (len(findings.steps), len(findings.verdicts), told_of, len(findings.events))
     head = escape(name) if number is None else f'<a href="#run-{number}">{escape(name)}</a>'
     return f'<tr><th scope="row">{head}</th>{cells_of(_RUN_HEADS, cells)}</tr>'

@@ -153,7 +153,7 @@ def _span(findings: Findings, event: Event) -> dict[str, Any]:
         "from": digits(event.before, 9),
         "to": digits(event.after, 9),
         "verdict": None if verdict is None else verdict.verdict.value,
-        "grade": None if verdict is None else verdict.grade.value,
+        "grade": None if verdict is None or verdict.shown_grade is None else verdict.grade.value,
     }
 
 

@@ -101,7 +101,7 @@ function placeEvents(group, run, shown, panels, rows, link) {
     eventMark(group, event, link(event), own.x(event.at), y);
     const span = run.spans.find((s) => s.verdict && s.from === event.before && s.to === event.after && event.name === "loss drop");
     if (!span || !loss) continue;
-    const text = `${span.verdict}, ${span.grade}`, wide = 6.4 * text.length;
+    const text = span.grade ? `${span.verdict}, ${span.grade}` : span.verdict, wide = 6.4 * text.length;
     const sides = [[own.x(span.to) + 5, "start"], [own.x(span.from) - 5 - wide, "end"]];
     const fits = ([left]) => left >= own.box.left && left + wide <= own.box.right && taken.every(([a, b]) => left > b || left + wide < a);
     const side = sides.find(fits);

@@ -68,7 +68,7 @@ def answers(findings: Findings) -> str:
         told = "" if plain in said else f"<p>{plain}</p>"
         said.add(plain)
         items += f'<li class="{verdict.verdict.value}">{_answer(findings, verdict)}{told}</li>'
-    return f'<ul class="answers">{items}</ul>{grades({verdict.grade for verdict in findings.verdicts})}'
+    return f'<ul class="answers">{items}</ul>{grades({verdict.shown_grade for verdict in findings.verdicts})}'
 
 
 def _meaning(verdict: Verdict) -> str:
@@ -81,9 +81,9 @@ def _meaning(verdict: Verdict) -> str:
     return plain if because is None else f"{plain} {_words(sentence(because))}"
 
 
-def grades(given: set[Grade]) -> str:
+def grades(given: set[Grade | None]) -> str:
     """What the marks beside the answers mean."""
-    if not given:
+    if not given - {None}:
         return ""
     told = " ".join(f"{badge(grade.value)} {_GRADES[grade]}" for grade in Grade if grade in given)
     return f'<p class="grades">{told} {_INFERRED}</p>'
@@ -104,7 +104,8 @@ def _answer(findings: Findings, verdict: Verdict) -> str:
     axis, span = findings.description.axis, findings.steps[-1] - findings.steps[0]
     before, after = (layout.grouped(step, span) for step in (verdict.before, verdict.after))
     drop = f"Loss {_number(verdict.loss_before)} → {_number(verdict.loss_after)}, {axis} {before} to {after}"
-    return f"{drop}: <strong>{escape(ANSWERS[verdict.verdict])}</strong> {badge(verdict.grade.value)}"
+    mark = f" {badge(verdict.grade.value)}" if verdict.shown_grade else ""
+    return f"{drop}: <strong>{escape(ANSWERS[verdict.verdict])}</strong>{mark}"
 
 
 def badge(grade: str) -> str:
