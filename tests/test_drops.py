@@ -14,10 +14,10 @@ from dynaghost.trajectories.drops import (
     LossDrop,
     Plateau,
     loss_drops,
-    oscillations,
     plateaus,
     stagnation,
 )
+from dynaghost.trajectories.oscillations import oscillations
 
 DATA = Path(__file__).parents[1] / "data"
 

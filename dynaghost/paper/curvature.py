@@ -17,7 +17,7 @@ from dynaghost.training.curvature import hessian
 from dynaghost.training.descent import descend, measure
 from dynaghost.training.networks import initial_rank_one
 from dynaghost.training.task import DelayedActivation
-from dynaghost.trajectories.drops import oscillations
+from dynaghost.trajectories.oscillations import oscillations
 from dynaghost.views import _style as style
 
 SEED = 40

@@ -26,7 +26,8 @@ from dynaghost.training.networks import RankOneNetwork, initial_rank_one
 from dynaghost.training.recording import record
 from dynaghost.training.task import DelayedActivation
 from dynaghost.trajectories.census import Census, Step, census, joined, steps
-from dynaghost.trajectories.drops import loss_drops, oscillations
+from dynaghost.trajectories.drops import loss_drops
+from dynaghost.trajectories.oscillations import oscillations
 from dynaghost.views import _style as style
 
 PART = 50_000

@@ -11,7 +11,7 @@ from dynaghost.paper import rank_one
 from dynaghost.paper.claims import Claim, claim, near, of_another_seed
 from dynaghost.paper.drawing import finish, new_figure, save_figure
 from dynaghost.paper.figure import Numbers
-from dynaghost.trajectories.drops import oscillations
+from dynaghost.trajectories.oscillations import oscillations
 from dynaghost.views import _style as style
 
 RATE, EPOCHS, QUICK_EPOCHS = 0.003, 500_000, 60_000

@@ -18,7 +18,8 @@ from dynaghost.training.recording import record as recorded
 from dynaghost.training.task import DelayedActivation
 from dynaghost.training.trainer import train
 from dynaghost.trajectories.census import Census, census, joined, steps
-from dynaghost.trajectories.drops import loss_drops, oscillations, stagnation
+from dynaghost.trajectories.drops import loss_drops, stagnation
+from dynaghost.trajectories.oscillations import oscillations
 
 CHUNK = 1000
 """Epochs between two looks at whether a run has come to a standstill."""

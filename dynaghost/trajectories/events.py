@@ -7,7 +7,8 @@ from typing import Any
 
 from dynaghost.display import table
 from dynaghost.trajectories.course import Losses
-from dynaghost.trajectories.drops import Stagnation, oscillations, stagnation
+from dynaghost.trajectories.drops import Stagnation, stagnation
+from dynaghost.trajectories.oscillations import oscillations
 
 
 class EventKind(StrEnum):
