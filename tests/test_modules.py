@@ -315,3 +315,151 @@ def test_the_users_function_is_told_to_say_how_many_state_variables_there_are():
     weights = {"A": np.eye(2), "c": np.zeros(2)}
     with pytest.raises(dg.CheckpointError, match=r"may return as_system\(module, dim=N\)"):
         dg.analyze(dg.load_run([weights, weights], model=lambda arrays: Own(arrays["A"], arrays["c"])))
+
+
+OWN_MODULE = """
+import torch
+import dynaghost as dg
+
+class Network(torch.nn.Module):
+    def __init__(self, units):
+        super().__init__()
+        self.mixing = torch.nn.Parameter(torch.zeros(units, units))
+        self.offset = torch.nn.Parameter(torch.zeros(units))
+
+    def forward(self, h):
+        return 0.5 * h + 0.5 * torch.tanh(h @ self.mixing.T + self.offset)
+
+def build(arrays):
+    module = Network(len(arrays["offset"]))
+    module.load_state_dict({name: torch.as_tensor(array) for name, array in arrays.items()})
+    return dg.as_system(module, dim=len(arrays["offset"]))
+"""
+
+
+def test_a_fold_of_an_own_module_is_told_as_of_the_same_built_in_network(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from dynaghost import cli
+
+    rng = np.random.default_rng(5)
+    W = (0.3 * rng.normal(size=(3, 3)) + 0.5).astype(np.float32)
+    offsets = [np.full(3, b, dtype=np.float32) for b in (0.0, 0.15, 0.3)]
+    runs = [{"mixing": torch.tensor(W), "offset": torch.tensor(b)} for b in offsets]
+    (tmp_path / "own").mkdir()
+    for e, weights in enumerate(runs):
+        torch.save(weights, tmp_path / "own" / f"epoch_{e}.pt")
+    (tmp_path / "network_of_mine.py").write_text(OWN_MODULE)
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke(cli.commands, ["analyze", "own", "--model", "network_of_mine:build", "--out", "out"])
+    assert run.exit_code == 0, run.output
+    assert "saddle_node" in run.output
+    ours = dg.load_analysis("out")
+    known = dg.analyze(dg.load_run([{"W": W, "b": b} for b in offsets], leak=0.5, time="map", mapping={"W": "W"}))
+    for points, proved in zip(ours.points, known.points, strict=True):
+        assert proved.complete
+        x, y = (np.array([p.x for p in one.fixed_points]) for one in (points, proved))
+        assert np.abs(x[np.lexsort(x.T.round(6))] - y[np.lexsort(y.T.round(6))]).max() < 1e-9
+        assert sorted(p.stable for p in points.fixed_points) == sorted(p.stable for p in proved.fixed_points)
+    (fold,), (same,) = ([e for e in one.events if e.kind == "saddle_node"] for one in (ours, known))
+    assert (fold.before, fold.after) == (same.before, same.after)
+    assert fold.at == pytest.approx(same.at, abs=1e-6)
+
+
+class Coupled(Autonomous):
+    """What it makes of a state depends on the others of its batch."""
+
+    def forward(self, h):
+        return torch.tanh(self.linear(h - h.mean(0, keepdim=True) + h[:1]))
+
+
+class Flat(Autonomous):
+    """Takes a state, and no batch; `stubborn`, in a way that cannot be mapped over one either."""
+
+    def __init__(self, *, stubborn=False):
+        super().__init__()
+        self.stubborn = stubborn
+
+    def forward(self, h):
+        u = self.linear.weight @ h + self.linear.bias
+        return torch.sigmoid(u * float(u.detach().norm() >= 0) if self.stubborn else u)
+
+
+@pytest.mark.parametrize(("stubborn", "how"), [(False, "mapped"), (True, "loop")])
+def test_a_module_of_single_states_is_mapped_or_called_one_by_one(stubborn, how):
+    module = Flat(stubborn=stubborn)
+    system = dg.as_system(module, dim=4)
+    assert (system.batching.flat, system.batching.how) == (True, how)
+    weights = [p.detach().double().numpy() for p in module.parameters()]
+    same(system, LeakyRNN(*weights, activation="sigmoid"))
+
+
+def test_what_a_module_makes_of_a_state_does_not_hang_on_the_others():
+    module = Coupled()
+    system = dg.as_system(module, dim=4)
+    assert system.batching.how != "rows"
+    x = np.random.default_rng(8).normal(size=(5, 4))
+    alone = np.stack([module.double()(torch.tensor(state[None]))[0].detach().numpy() for state in x])
+    np.testing.assert_allclose(system.step(x), alone, atol=1e-14)
+    np.testing.assert_allclose(system.jacobian(x), np.stack([system.jacobian(state) for state in x]), atol=1e-14)
+
+
+class Pair(Autonomous):
+    def forward(self, x, h):
+        new = torch.tanh(self.linear(h) + x)
+        return new[:, :1], new
+
+
+def test_of_a_module_that_makes_a_pair_the_item_is_named():
+    with pytest.raises(dg.DynaghostError, match=r"got a tuple of \(2, 1\), \(2, 4\); .*module\(inputs, states\)\[1\]"):
+        dg.as_system(Pair(), dim=4, inputs=[0.5])
+    module = Pair()
+    system = dg.as_system(module, dim=4, inputs=[0.5], call=lambda module, states, inputs: module(inputs, states)[1])
+    V, b = (p.detach().double().numpy() for p in module.parameters())
+    same(system, LeakyRNN(V, b + 0.5))
+
+
+def test_derivatives_of_many_states_are_taken_in_parts():
+    import dynaghost.systems.autograd as autograd
+
+    system = dg.as_system(Autonomous(), dim=4)
+    x = np.random.default_rng(9).normal(size=(7, 4))
+    whole = system.jacobian(x), system.curvature(x, x[::-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(autograd, "_ENTRIES", 3 * 16)
+        parts = system.jacobian(x), system.curvature(x, x[::-1])
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-15)
+    bends = np.einsum("nij,nj->ni", whole[1], x)
+    known = [system.second_derivative(x, np.broadcast_to(d, x.shape), x) * x[::-1] for d in np.eye(4)]
+    np.testing.assert_allclose(bends, np.stack([row.sum(axis=1) for row in known], axis=1), atol=1e-13)
+
+
+def _nothing(arrays):
+    return None
+
+
+def _other_names(arrays):
+    return Own(arrays["B"], arrays["c"])
+
+
+def _other_size(arrays):
+    return dg.as_system(Own(arrays["A"], arrays["c"]), dim=3)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (_nothing, "_nothing: expected a torch.nn.Module or a callable, got NoneType"),
+        (
+            _other_names,
+            r"_other_names: expected a module of the arrays A, c, got KeyError: 'B' \(.*test_modules.py, line",
+        ),
+        (_other_size, r"_other_size: module: expected one of states \(2, 3\)"),
+        (lambda: None, "got TypeError: .*takes 0 positional arguments but 1 was given$"),
+    ],
+)
+def test_what_is_wrong_with_the_users_function_is_said_with_the_file(function, says):
+    run = dg.load_run([{"A": np.eye(2), "c": np.zeros(2)}], model=function)
+    with pytest.raises(dg.CheckpointError, match=says):
+        dg.analyze(run)

@@ -16,10 +16,12 @@ from dynaghost.checkpoints.cells import build, constant, listing, real
 from dynaghost.checkpoints.formats import from_mapping, read_arrays
 from dynaghost.checkpoints.layers import Arrays
 from dynaghost.checkpoints.low_rank_names import PAIRS, WAYS_OUT, names_of, oriented, pairs_of, unwrap
+from dynaghost.checkpoints.own_models import built_by, name_of
 from dynaghost.checkpoints.run_json import read_run_json
 from dynaghost.checkpoints.settings import Settings, hyper_parameters, initial_state, resolve
 from dynaghost.errors import CheckpointError, DynaghostError, counted
 from dynaghost.systems.base import System
+from dynaghost.systems.functions import FunctionSystem
 from dynaghost.systems.low_rank import Form, LowRankRNN, RankOneRNN
 from dynaghost.systems.module import from_object, is_module
 
@@ -95,18 +97,10 @@ def recognize(arrays: Arrays, settings: Settings, file: str) -> Recognized:
 
 
 def _of_model(named: Arrays, settings: Settings, file: str) -> Recognized:
-    """The system that the user's own function makes of a checkpoint's arrays: a module, a callable, or a System."""
     assert settings.model is not None
-    name = f"{settings.model.__module__}:{settings.model.__qualname__}"
-    made = settings.model(dict(named))
-    if isinstance(made, System):
-        return Recognized(made, f"as built by {name}", f"{name}(arrays)", ())
-    try:
-        system = from_object(made, inputs=settings.inputs, layer=settings.layer, time=settings.time, leak=settings.leak)
-    except DynaghostError as error:
-        hint = f": {name} may return as_system(module, dim=N)" if str(error).startswith("dim:") else ""
-        raise CheckpointError(f"{file}: {name}: {error}{hint}") from error
-    return Recognized(system, f"{system!r}, as built by {name}", f"{name}(arrays)", ())
+    system, name = built_by(settings.model, named, settings, file), name_of(settings.model)
+    what = f"{system!r}, " if isinstance(system, FunctionSystem) else ""
+    return Recognized(system, f"{what}as built by {name}", f"{name}(arrays)", ())
 
 
 def _is_low_rank(named: Arrays, settings: Settings) -> bool:

@@ -48,17 +48,20 @@ class Batching:
         return function if self.how == "rows" else many
 
 
-def batching_of(function: Callable[[Any], Any], states: Any) -> Batching:
+def batching_of(function: Callable[[Any], Any], states: Any, *, flat: bool) -> Batching:
     """The quickest way in which the function makes of many states what it makes of each alone.
+
+    Where it takes both (dim,) and (1, dim), a single state is (dim,) if `flat`.
 
     Raises
     ------
     DynaghostError
         If it cannot be evaluated, makes something else than new states, or not always the same.
     """
-    flat = _takes(function, states[0])
-    if not flat and not _takes(function, states[:1]):
-        _refuse(function, states)
+    if not _takes(function, states[0] if flat else states[:1]):
+        flat = not flat
+        if not _takes(function, states[0] if flat else states[:1]):
+            _refuse(function, states)
     alone = Batching(flat, "loop").of(function)
     first, second = alone(states), alone(states)
     if not (first == second).all():
@@ -101,6 +104,8 @@ class TorchSystem(FunctionSystem):
         As for `CallableSystem`.
     """
 
+    _flat = True  # functions take a state (dim,)
+
     def __init__(
         self, function: Callable[[Any], Any], dim: int, *, leak: float | None = 1.0, time: str = Time.MAP
     ) -> None:
@@ -109,7 +114,7 @@ class TorchSystem(FunctionSystem):
         super().__init__(dim, leak=leak, time=time)
         with torch.random.fork_rng(devices=[]):
             real = function(torch.float64)
-            self.batching = batching_of(real, torch.tensor(self._probe()))
+            self.batching = batching_of(real, torch.tensor(self._probe()), flat=self._flat)
             self._real = self.batching.of(real)
             self._complex = self._complex_function(function)
         self.analytic = self._complex is not None
@@ -147,13 +152,14 @@ class TorchSystem(FunctionSystem):
             slope = _grad((weights * self._chosen(states)(states)).sum(), states)
             return _grad((slope * which).sum(), states, kept=True)
 
-        return self._by_row(rows, x, torch.tensor(w.reshape(-1, self.dim)))
+        return self._by_row(rows, x, torch.tensor(np.ascontiguousarray(w.reshape(-1, self.dim))))
 
     def _by_row(self, rows: Callable[..., Any], x: Array, *given: Any) -> Array:
         """dim rows of each state (..., dim), as `rows` gives them for copies of the states and a unit vector each."""
         import torch
 
-        states, size, found = torch.tensor(x.reshape(-1, self.dim)), max(_ENTRIES // self.dim**2, 1), []
+        states, size = torch.tensor(np.ascontiguousarray(x.reshape(-1, self.dim))), max(_ENTRIES // self.dim**2, 1)
+        found: list[Array] = []
         for k in range(0, len(states), size):
             parts = [part[k : k + size].repeat_interleave(self.dim, dim=0) for part in (states, *given)]
             which = torch.eye(self.dim, dtype=torch.float64).repeat(len(parts[0]) // self.dim, 1)
@@ -170,7 +176,7 @@ class TorchSystem(FunctionSystem):
     def _batch(self, states: Array) -> Array:
         import torch
 
-        tensor = torch.tensor(states)
+        tensor = torch.tensor(np.ascontiguousarray(states))
         with torch.no_grad():
             return self._chosen(tensor)(tensor).resolve_conj().numpy().reshape(states.shape)
 

@@ -141,6 +141,8 @@ class ModuleSystem(TorchSystem):
         If the module cannot be copied or evaluated, or is not deterministic.
     """
 
+    _flat = False  # modules take batches
+
     def __init__(
         self,
         module: Any,

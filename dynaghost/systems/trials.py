@@ -149,7 +149,8 @@ class Trials:
             with np.load(Path(path), allow_pickle=False) as file:
                 held = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError) as error:
-            raise DynaghostError(f"{path}: expected an .npz file of arrays, got {error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise DynaghostError(f"{path}: expected an .npz file of arrays, got {reason}") from error
         found: dict[str, Any] = {}
         for name, words in _NAMES.items():
             found[name] = next((held[word] for word in words if word in held), None)
