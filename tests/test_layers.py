@@ -25,7 +25,7 @@ ROOMS = {
     "workers": "",
     "kernels": "",
     "systems": "base activation toy low_rank recurrent gated module trials",
-    "slowpoints": "records certify complexified stability line_search scalar complete search find",
+    "slowpoints": "search_outcome records certify complexified stability line_search scalar complete search find",
     "checkpoints": "formats settings run_json run low_rank_names recognize",
     "trajectories": "homotopy turns branches trial pairs symmetry drops oscillations course events line_captures "
     "line_events verdict graph findings queries compare chance",

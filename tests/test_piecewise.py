@@ -16,7 +16,8 @@ from dynaghost.slowpoints.find import find_slow_points
 from dynaghost.slowpoints.piecewise import find_piecewise
 from dynaghost.slowpoints.piecewise_ghosts import prove_free
 from dynaghost.slowpoints.piecewise_low_rank import low_rank_factors
-from dynaghost.slowpoints.records import Certificate, PassageFrom, Status
+from dynaghost.slowpoints.records import Certificate, PassageFrom
+from dynaghost.slowpoints.search_outcome import Status
 from dynaghost.systems.recurrent import LeakyRNN
 
 KINDS = [("relu", "rate"), ("relu", "current"), ("leaky_relu", "rate"), ("leaky_relu", "current")]

@@ -26,8 +26,9 @@ from problems import (
 import dynaghost as dg
 from dynaghost.kernels import line, sums
 from dynaghost.slowpoints import Certificate, find_slow_points
-from dynaghost.slowpoints.records import PassageFrom, Status
+from dynaghost.slowpoints.records import PassageFrom
 from dynaghost.slowpoints.scalar import find_circuits
+from dynaghost.slowpoints.search_outcome import Status
 from dynaghost.systems import LowRankRNN, RankOneRNN, SaddleNode
 from dynaghost.trajectories.census import census
 

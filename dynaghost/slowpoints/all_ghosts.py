@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from dynaghost.errors import DynaghostError
-from dynaghost.slowpoints.records import Status
+from dynaghost.slowpoints.search_outcome import Status
 from dynaghost.systems.activation import Activation
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import Form, LatentCircuit

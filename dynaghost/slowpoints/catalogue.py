@@ -18,7 +18,8 @@ from dynaghost.slowpoints.pointwise import (
     proof_of_root,
     rescued,
 )
-from dynaghost.slowpoints.records import Cost, Coverage, FixedPoint, Ghost, SlowPoints, SlowRegion, Status
+from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
+from dynaghost.slowpoints.search_outcome import Cost, Coverage, SlowRegion, Status
 from dynaghost.slowpoints.slow_regions import is_pointlike, is_slow, may_be_flat, regions_from, slow_groups, stands_in
 from dynaghost.systems.base import Array, System
 

@@ -13,8 +13,9 @@ import numpy as np
 from dynaghost.slowpoints.catalogue import Catalogue, agreeing, conclude
 from dynaghost.slowpoints.forms import newton_budget, newton_form
 from dynaghost.slowpoints.newton import End, newton
-from dynaghost.slowpoints.records import SlowPoints, Status
+from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.search import descent_phase, hunt_into, line_phase, newton_phase
+from dynaghost.slowpoints.search_outcome import Status
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
 

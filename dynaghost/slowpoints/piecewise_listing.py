@@ -18,15 +18,8 @@ from dynaghost.slowpoints.newton_kantorovich import RootProof, unproved
 from dynaghost.slowpoints.piecewise_ghosts import Descent, descend_regions, ghost_record, slowest_state
 from dynaghost.slowpoints.piecewise_minima import Verdict, verdict
 from dynaghost.slowpoints.pointwise import index, record
-from dynaghost.slowpoints.records import (
-    Cost,
-    Coverage,
-    FixedPoint,
-    Ghost,
-    SlowPoints,
-    Status,
-    Unresolved,
-)
+from dynaghost.slowpoints.records import FixedPoint, Ghost, SlowPoints
+from dynaghost.slowpoints.search_outcome import Cost, Coverage, Status, Unresolved
 from dynaghost.systems.base import Array
 from dynaghost.systems.recurrent import LeakyRNN
 

@@ -9,8 +9,9 @@ from dynaghost.slowpoints.catalogue import Catalogue, conclude
 from dynaghost.slowpoints.newton import descend
 from dynaghost.slowpoints.newton_kantorovich import RootProof, prove_root
 from dynaghost.slowpoints.pointwise import degenerate_point, ghost
-from dynaghost.slowpoints.records import FixedPoint, SlowPoints, Status, Unresolved
+from dynaghost.slowpoints.records import FixedPoint, SlowPoints
 from dynaghost.slowpoints.search import ghost_phase, hunt, hunt_into, newton_phase
+from dynaghost.slowpoints.search_outcome import Status, Unresolved
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.gated import Gated

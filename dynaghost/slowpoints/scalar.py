@@ -14,15 +14,8 @@ from dynaghost.kernels import line as kernel
 from dynaghost.slowpoints.certify import Line
 from dynaghost.slowpoints.complexified import passage
 from dynaghost.slowpoints.line_search import Root, Structure, search_line
-from dynaghost.slowpoints.records import (
-    Certificate,
-    Cost,
-    FixedPoint,
-    Ghost,
-    SlowPoints,
-    Status,
-    Unresolved,
-)
+from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, SlowPoints
+from dynaghost.slowpoints.search_outcome import Cost, Status, Unresolved
 from dynaghost.slowpoints.stability import DEGENERATE, stability
 from dynaghost.systems.base import Array, ScalarSystem
 from dynaghost.systems.low_rank import RankOneCircuit

@@ -14,7 +14,8 @@ from dynaghost.slowpoints.catalogue import LINES, NEWTON, Catalogue, agreeing, c
 from dynaghost.slowpoints.forgotten import by_forgetting, by_input
 from dynaghost.slowpoints.forms import descent_budget, lifted, line_form, newton_budget, newton_form
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
-from dynaghost.slowpoints.records import SlowPoints, Status
+from dynaghost.slowpoints.records import SlowPoints
+from dynaghost.slowpoints.search_outcome import Status
 from dynaghost.slowpoints.starts import random_starts, starts_among
 from dynaghost.slowpoints.tracking import far_end, follow, lines_from_infinity, lines_from_points
 from dynaghost.systems.base import Array, System

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from dynaghost.slowpoints.forms import descent_budget
-from dynaghost.slowpoints.records import SlowRegion
+from dynaghost.slowpoints.search_outcome import SlowRegion
 from dynaghost.systems.base import Array, System
 
 TOLERANCE = 1e-3

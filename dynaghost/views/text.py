@@ -7,7 +7,8 @@ from typing import Any
 
 from dynaghost.errors import counted
 from dynaghost.series import Series
-from dynaghost.slowpoints.records import Certificate, Coverage, FixedPoint, Ghost, SlowPoints
+from dynaghost.slowpoints.records import Certificate, FixedPoint, Ghost, SlowPoints
+from dynaghost.slowpoints.search_outcome import Coverage
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.chance import Chance, chance
 from dynaghost.trajectories.findings import Findings
