@@ -1,5 +1,7 @@
 """Searches that begin where points were known: what they keep, when they go on, and how many random starts they try."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,17 @@ def test_a_pair_that_died_is_looked_for_as_a_ghost():
     systems = [LeakyRNN(np.diag([1.5] + [0.3] * 39), np.append(b, np.zeros(39)), time="flow") for b in (0.2, 0.215)]
     near = find_near(systems[1], find_slow_points(systems[0]))
     assert [len(near.fixed_points), len(near.ghosts)] == [1, 1]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_ghost_that_was_not_known_is_met_by_the_few_descents(turn):
+    # The other fixed points stay, and the index sum is right: only a descent can tell.
+    system = LeakyRNN(np.diag([1.5] + [0.3] * 39), np.append(0.215, np.zeros(39)), time="flow")
+    whole = find_slow_points(system)
+    assert len(whole.ghosts) == 1
+    near = find_near(system, replace(whole, ghosts=()), turn=turn)
+    np.testing.assert_allclose([ghost.x for ghost in near.ghosts], [whole.ghosts[0].x], atol=1e-9)
+    assert not near.cost.carried
 
 
 def test_the_seed_and_the_turn_make_the_random_starts():
