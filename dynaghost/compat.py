@@ -40,6 +40,7 @@ class FixedPoints:
     qstar : ndarray (n,)
         ½|F(x) − x|² of the points returned.
     is_stable : ndarray (n,) of bool
+        Of the map, as every field: a flow may rest at a point from which the map that iterates it leaves.
     J_xstar : ndarray (n, dim, dim) or None
         Jacobians of the map.
     eigval_J_xstar : ndarray (n, dim) or None
@@ -165,14 +166,14 @@ class FixedPointFinder:
         x = np.array([point.x for point in fixed]).reshape(-1, system.dim)
         f = system.f(x)
         leak = 1.0 if system.leak is None else system.leak
-        jacobians = np.eye(system.dim) + leak * system.jacobian(x) if self.with_jacobians else None
-        values, vectors = _spectra(jacobians) if self.with_eigenvalues and jacobians is not None else (None, None)
+        jacobians = np.eye(system.dim) + leak * system.jacobian(x)
+        values, vectors = _spectra(jacobians) if self.with_eigenvalues else (None, None)
         return FixedPoints(
             xstar=x,
             F_xstar=x + leak * f,
             qstar=0.5 * np.sum((leak * f) ** 2, axis=-1),
-            is_stable=np.array([bool(point.stable) for point in fixed], dtype=bool),
-            J_xstar=jacobians,
+            is_stable=_stable(system, points, jacobians),
+            J_xstar=jacobians if self.with_jacobians else None,
             eigval_J_xstar=values,
             eigvec_J_xstar=vectors,
             inputs=None if inputs is None else np.tile(inputs, (len(x), 1)),
@@ -186,6 +187,13 @@ def _one_input(inputs: ArrayLike) -> Array:
     if array.ndim != 2 or np.any(array != array[:1]):
         raise DynaghostError("inputs: expected one constant input for all states, got several: search each by itself")
     return array[0]
+
+
+def _stable(system: System, points: SlowPoints, jacobians: Array) -> Array:
+    """Whether each point is stable under the map whose Jacobians these are."""
+    if system.time == "flow":
+        return np.array(np.all(np.abs(np.linalg.eigvals(jacobians)) < 1, axis=-1))
+    return np.array([bool(point.stable) for point in points.fixed_points], dtype=bool)
 
 
 def _spectra(jacobians: Array) -> tuple[Array, Array]:

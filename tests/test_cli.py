@@ -476,6 +476,19 @@ def test_inspect_takes_the_same_options(tmp_path):
     assert "λ = 1 per τ, multiplier 1.25" in result.output
 
 
+def test_inspect_tells_the_period_and_takes_all_of_them(tmp_path):
+    np.savez(tmp_path / "layer.npz", weight_hh_l0=np.eye(2) * 0.5, weight_ih_l0=np.ones((2, 1)), bias_hh_l0=np.zeros(2))
+    inputs = np.array([[[1.0]] * 3 + [[0.0]] * 3, [[-1.0]] * 3 + [[0.0]] * 3])
+    np.savez(tmp_path / "trials.npz", inputs=inputs, initial=np.zeros((2, 2)))
+    files = ["inspect", str(tmp_path / "layer.npz"), "--trials", str(tmp_path / "trials.npz")]
+    told = CliRunner().invoke(cli.commands, files).output
+    assert "note: period period 1 of the trials (steps 3 to 6 of 6), input 0, in 2 of 2 trials" in told
+    told = CliRunner().invoke(cli.commands, [*files, "--period", "all"]).output
+    for period, value in ((0, "1"), (0, "-1"), (1, "0")):
+        assert re.search(rf"note: period period {period} of the trials .*, input {value}[ ,(]", told)
+    assert told.count("fixed point at") == 3
+
+
 TRAIN = ("train", "delayed-activation", "--lr", "0.02", "--epochs", "200", "--seed", "3", "--save-every", "50")
 
 

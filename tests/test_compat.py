@@ -64,3 +64,11 @@ def test_one_start_one_unit_and_different_inputs(module):
     assert (unique.n, unique.xstar.shape) == (1, (1, 1))
     with pytest.raises(dg.DynaghostError, match="one constant input"):
         FixedPointFinder(module).find_fixed_points(np.zeros((2, 6)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("decay", [-0.5, -4.0])
+def test_a_flow_is_judged_by_the_map_whose_jacobians_are_returned(decay):
+    system = dg.LeakyRNN([[decay]], [0.0], leak=0.5, time="flow")
+    unique, _ = FixedPointFinder(system).find_fixed_points([[0.1]])
+    assert unique.eigval_J_xstar[0, 0] == pytest.approx(0.5 + 0.5 * decay)
+    assert unique.is_stable.tolist() == [abs(0.5 + 0.5 * decay) < 1]

@@ -270,7 +270,8 @@ def _about_plain(layer: Layer, settings: Settings, turned: bool, leak: float | N
             "activation": "tanh",
         }
         taken, options = (" and ".join(words) for words in ([what[a] for a in assumed], [f"--{a}" for a in assumed]))
-        notes.append(f"weights alone do not tell {', '.join(assumed)}: {taken} assumed; {options} say otherwise")
+        say = "say" if len(assumed) > 1 else "says"
+        notes.append(f"weights alone do not tell {', '.join(assumed)}: {taken} assumed; {options} {say} otherwise")
     if layer.order is Order.BY_HAND and "W" not in (settings.mapping or {}):
         acts = "rows, r ← r W" if turned else "columns, W x"
         notes.append(f"{layer.hidden} is taken to act on {acts}; --transpose says otherwise")

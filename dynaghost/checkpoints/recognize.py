@@ -276,7 +276,8 @@ def _about_names(named: Arrays, names: Mapping[str, str], settings: Settings) ->
         options = " and ".join(f"--{name}" for name in assumed)
         what = {"form": f"{settings.form} form", "scale": f"scale {settings.scale or 1.0:g}"}
         taken = " and ".join(what[name] for name in assumed)
-        notes.append(f"weights alone do not tell form and scale: {taken} assumed; {options} say otherwise")
+        say = "say" if len(assumed) > 1 else "says"
+        notes.append(f"weights alone do not tell {' and '.join(assumed)}: {taken} assumed; {options} {say} otherwise")
     last = {name.rpartition(".")[2] for name in named}
     if assumed and len(_LOWRANK_INFERENCE & last) >= 2:
         notes.append(

@@ -240,12 +240,13 @@ def inspect(file: str, **options: Any) -> None:
         raise click.BadParameter(f"expected one file, got the folder {file}: analyze it", param_hint="FILE")
     contents = read_arrays(file)
     click.echo(contents_text(file, contents.format, contents.arrays, contents.scalars))
-    model = _driven(file, options)
-    found = recognize_source(file, **model)
-    for line in (f"equation: {found.equation}", f"weights: {found.guess}", *(f"note: {n}" for n in found.notes)):
-        click.echo(line)
     searched = {**_search(options), "seed": options["seed"] or 0}
-    click.echo(slow_points_text(find_slow_points(found.system, **searched), found.system.time))
+    for model, told in _driven(file, options):
+        found = recognize_source(file, **model)
+        notes = (f"note: {note}" for note in (*found.notes, *told))
+        for line in (f"equation: {found.equation}", f"weights: {found.guess}", *notes):
+            click.echo(line)
+        click.echo(slow_points_text(find_slow_points(found.system, **searched), found.system.time))
 
 
 _NEEDED = ("numpy", "scipy", "numba", "python-flint", "torch", "networkx", "matplotlib", "safetensors")
@@ -303,21 +304,28 @@ def _drop_rule(options: dict[str, Any]) -> Any:
         raise click.UsageError(f"--drop-{error}") from error
 
 
-def _driven(file: str, options: dict[str, Any]) -> dict[str, Any]:
-    """The model options, with the input of the chosen period of the trials; recorded states are checked."""
+def _driven(file: str, options: dict[str, Any]) -> list[tuple[dict[str, Any], tuple[str, ...]]]:
+    """The model options with the input of each chosen period of the trials, and which it is, in words.
+
+    Recorded states are checked.
+    """
     from dataclasses import replace
 
+    from dynaghost.checkpoints.periods import period_told, wants_every
     from dynaghost.checkpoints.recognize import recognize_source
     from dynaghost.checkpoints.settings import Settings, trials_of
 
     model, trials = _model(options), trials_of(options["trials"])
     if trials is None or trials.inputs is None:
-        return model
+        return [(model, ())]
     if trials.states is not None:
         trials.check(lambda value: recognize_source(file, **{**model, "inputs": value}).system)
-    chosen = replace(Settings(), trials=trials, period=options["period"], context=options["context"] or 0)
-    given = None if model["inputs"] is None else model["inputs"]
-    return {**model, "inputs": replace(chosen, inputs=given).driven().inputs}
+    given = Settings(trials=trials, inputs=model["inputs"])
+    each = [(options["period"], options["context"] or 0)]
+    if wants_every(given, options["period"]):
+        each = [(period.name, context) for period in trials.periods() for context in range(len(period.inputs))]
+    chosen = [replace(given, period=period, context=context).driven() for period, context in each]
+    return [({**model, "inputs": one.inputs}, period_told(one)) for one in chosen]
 
 
 def _model(options: dict[str, Any]) -> dict[str, Any]:
