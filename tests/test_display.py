@@ -1,5 +1,6 @@
 """What a person sees of results: one short line at a prompt, a small escaped table in a notebook."""
 
+import dataclasses
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -57,6 +58,20 @@ def test_what_the_line_says(result):
     assert repr(fixed).startswith(f"FixedPoint(stable node at {fixed.x[0]:.6g}, exists_unique within ")
     assert repr(event) == f"Event(0: saddle_node, 1 to 2 at {event.at:.4g} of the way, proved)"
     assert repr(result).endswith("3 checkpoints, 3 branches, 1 event; no drop of the loss)")
+
+
+def test_branches_say_what_they_are_and_when(result):
+    _, left, lived = result.branches
+    assert repr(left) == "Branch(1: fixed point 0 to 1, ghost 2)"
+    assert repr(lived) == "Branch(2: fixed point 0 to 2)"
+    assert repr(dataclasses.replace(left, segments=left.segments * 2)).endswith(", fixed point 0 to 1, …)")
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_latent_circuit_says_what_it_is(rank):
+    circuit = dg.LowRankRNN(np.eye(3, rank), np.eye(rank, 3), np.zeros(3)).latent()
+    name = {1: "RankOneCircuit", 2: "LatentCircuit"}[rank]
+    assert repr(circuit) == f"{name}(units=3, rank={rank}, form=rate, time=flow)"
 
 
 def test_verdicts_and_runs(run):

@@ -171,11 +171,15 @@ class _Circuit:
     n: Array
     b: Array
     form: Form
+    dim: int
 
     def _set(self, m: Array, n: Array, b: Array, leak: float | None, time: str, form: str) -> None:
         self.m, self.n, self.b = m, n, b
         self.leak, self.time, self.form = checked_leak(leak), checked_time(time), Form(form)
         self._gram: Array | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(units={self.b.size}, rank={self.dim}, form={self.form}, time={self.time})"
 
     @property
     def metric(self) -> Array:

@@ -52,7 +52,7 @@ class Segment:
     lost: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Branch:
     """A slow point followed through training.
 
@@ -65,6 +65,14 @@ class Branch:
 
     id: int
     segments: tuple[Segment, ...]
+
+    def __repr__(self) -> str:
+        parts = []
+        for segment in self.segments[:3]:
+            ends = dict.fromkeys(str(step) for step in (*segment.steps[:1], *segment.steps[-1:]))
+            parts.append(f"{segment.kind.replace('_', ' ')} {' to '.join(ends) or 'between checkpoints'}")
+        more = ", …" if len(self.segments) > 3 else ""
+        return f"Branch({self.id}: {', '.join(parts)}{more})"
 
     def at(self, step: int) -> tuple[Kind, float] | None:
         """Kind and place at a checkpoint; None where the branch has no slow point there."""
