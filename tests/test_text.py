@@ -1,6 +1,7 @@
 """What the terminal says: facts in it, not its layout."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from dynaghost.systems.base import Time
 from dynaghost.systems.low_rank import RankOneRNN
 from dynaghost.systems.toy import SaddleNode
 from dynaghost.views.text import contents_text, slow_points_text, summary
+from dynaghost.views.verdict_text import unseen_share, verdict_text
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -36,6 +38,12 @@ def stuck():
 
 def one(b, m=1.5):
     return {"m": [m], "n": [1.0], "b": [b]}
+
+
+def escapes(before, after):
+    """Evidence of 8 trials of which some get across."""
+    ends = [{"trials": 8, "escaped": n, "median": 4.0 if n else None} for n in (before, after)]
+    return {"escape_times": ends, "readout": {"name": "w", "threshold": 0.5}}
 
 
 def made_up(states, **settings):
@@ -122,6 +130,33 @@ def test_verdicts_in_words(states, words):
     text = made_up(states, x0=-0.9)
     for expected in words:
         assert expected in text
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        ({"escape_time": [None, 3.0]}, "escape time of the trial: never → 3 τ"),
+        (escapes(0, 0), "none of 8 trials gets across 0.5 of the readout w, neither before nor after"),
+        (escapes(0, 6), "0 → 6 of 8, median escape time of these never → 4 τ"),
+        ({"coverage": {"branches": 3, "agree": True, "unseen": 0.0}}, "estimated unseen share 0, since no point"),
+        ({"coverage": {"branches": 3, "agree": True, "unseen": 0.25}}, "two methods found the same, estimated unseen"),
+    ],
+)
+def test_what_is_not_there_is_told_in_words(evidence, words):
+    result = analyze(load_run(DATA / "fig3a_ghost"))
+    verdict = result.verdicts[0]
+    kept = {key: value for key, value in verdict.evidence.items() if key != "escape_time"}
+    changed = replace(verdict, evidence=kept | evidence)
+    text = verdict_text(changed, [changed], result)
+    assert words in text
+    assert "–" not in text.split("\n", 1)[1]
+    assert "unseen share at most" not in text
+
+
+def test_an_estimate_of_nothing_is_no_certainty():
+    words = "estimated unseen share 0, since no point was hit just once; this is an estimate, no bound"
+    assert unseen_share(0.0) == words
+    assert unseen_share(0.125) == "estimated unseen share 0.125"
 
 
 def test_what_was_too_far_is_told():

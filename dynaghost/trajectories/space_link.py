@@ -143,13 +143,22 @@ def _work(following: Following, waiting: list[tuple[Place, int]], attempts: int)
             continue
         path = _traced(following, place, attempt)
         if path.curve.end is not CurveEnd.ARRIVED:
-            gone = path.curve.end is CurveEnd.INFINITE
-            following.lost[place] = str(path.curve.end) if gone else f"{TOO_FAR}: {path.curve.end}"
+            following.lost[place] = _why_lost(path.curve)
             continue
         if path.end is None and attempt + 1 < attempts:
             waiting.append((place, attempt + 1))
             continue
         waiting.extend((other, max(attempt + 1, 1)) for other in _claim(following, path))
+
+
+def _why_lost(curve: Curve) -> str:
+    """Why a curve is followed no further; where it runs away, checkpoints closer together would not help."""
+    norms = np.linalg.norm([node.x for node in curve.nodes], axis=1)
+    if curve.end is CurveEnd.INFINITE:
+        return str(curve.end)
+    if curve.end in (CurveEnd.BUDGET, CurveEnd.SHORT) and norms[-1] >= max(_AWAY * (1 + norms[0]), norms.max()):
+        return f"{CurveEnd.INFINITE}, as far as it was followed: |x| grew from {norms[0]:.3g} to {norms[-1]:.3g}"
+    return f"{TOO_FAR}: {curve.end}"
 
 
 def _claim(following: Following, path: Path) -> list[Place]:

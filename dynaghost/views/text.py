@@ -12,7 +12,7 @@ from dynaghost.slowpoints.search_outcome import Coverage
 from dynaghost.systems.base import Array, Time
 from dynaghost.trajectories.chance import Chance, chance
 from dynaghost.trajectories.findings import Findings
-from dynaghost.views.verdict_text import event_line, vector, verdict_text
+from dynaghost.views.verdict_text import event_line, unseen_share, vector, verdict_text
 
 
 def summary(findings: Findings) -> str:
@@ -81,8 +81,8 @@ def _coverage(known: Sequence[Coverage]) -> Iterator[str]:
     if known:
         agree = sum(bool(coverage.agree) for coverage in known)
         yield (
-            f"found, not proved complete, at {len(known)}: two methods agree at {agree} of them, estimated share of "
-            f"starts that would find something new at most {max(coverage.unseen for coverage in known):.3g}"
+            f"found, not proved complete, at {len(known)}: two methods agree at {agree} of them, largest estimate "
+            f"of the share of starts that would find something new {max(coverage.unseen for coverage in known):.3g}"
         )
 
 
@@ -185,9 +185,7 @@ def _coverage_line(coverage: Coverage) -> str:
     agree = {True: "both methods hit every point", False: "the methods disagree", None: "one method alone"}
     told = f"{counted(coverage.starts, 'start')}, {counted(coverage.lines, 'line')}: {agree[coverage.agree]}"
     failures = ", ".join(f"{count} {reason}" for reason, count in coverage.failures)
-    return f"{told}; estimated unseen share {coverage.unseen:.3g}" + (
-        f"; starts without a point: {failures}" * bool(failures)
-    )
+    return f"{told}; {unseen_share(coverage.unseen)}" + f"; starts without a point: {failures}" * bool(failures)
 
 
 def _part(lower: Array, upper: Array) -> str:

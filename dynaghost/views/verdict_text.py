@@ -116,7 +116,7 @@ def _reasons(verdict: Verdict, verdicts: Sequence[Verdict], findings: Findings) 
     for pair in counting:
         several = sum(pair["branch"] == other["branch"] for other in counting) > 1
         which = _which(pair) if several else f"the ghost's pair on branch {pair['branch']}"
-        yield f"passage time of {which}: {_change(pair['passage_time'])} {unit}"
+        yield f"passage time of {which}: {_change(pair['passage_time'], 'too far off to follow')} {unit}"
     yield from _escapes(evidence)
     yield from _too_coarse(verdict, verdicts, findings)
     if evidence["visited"] is None:
@@ -167,12 +167,18 @@ def _fixed_points(verdict: Verdict) -> str:
 def _followed(coverage: dict[str, Any]) -> str:
     """What a verdict that is not proved speaks of."""
     agree = {True: "two methods found the same", False: "two methods differ in what they found", None: "one method"}
-    unseen = "" if coverage["unseen"] is None else f", estimated unseen share at most {coverage['unseen']:.3g}"
+    unseen = "" if coverage["unseen"] is None else f", {unseen_share(coverage['unseen'])}"
     number = coverage["branches"]
     followed = f"{number} branches of fixed points that were followed"
     if number == 1:
         followed = "one branch of fixed points that was followed"
     return f"this speaks of the {followed}, not of all there may be: {agree[coverage['agree']]}{unseen}"
+
+
+def unseen_share(share: float) -> str:
+    """The estimated share of what a search did not see, in words; an estimate of 0 is no certainty."""
+    none = ", since no point was hit just once; this is an estimate, no bound" if share == 0 else ""
+    return f"estimated unseen share {share:.3g}{none}"
 
 
 def _moment(found: dict[str, Any], axis: str) -> str:
@@ -185,20 +191,28 @@ def _escapes(evidence: dict[str, Any]) -> Iterator[str]:
     """The trials' escape times at both ends of the window, beside the task's delay, and how many were captured."""
     delay = "" if evidence.get("delay") is None else f", for a delay of {evidence['delay']:g} τ"
     if "escape_time" in evidence:
-        yield f"escape time of the trial: {_change(evidence['escape_time'])} τ{delay}"
+        yield f"escape time of the trial: {_change(evidence['escape_time'], 'never')} τ{delay}"
     elif "escape_times" in evidence:
-        first, last = evidence["escape_times"]
-        readout = evidence["readout"]
-        several = f" with one of {readout['outputs']} outputs" if readout.get("outputs", 1) > 1 else ""
-        yield (
-            f"trials that get across {readout['threshold']:g} of the readout {readout['name']}{several}: "
-            f"{first['escaped']} → {last['escaped']} of {last['trials']}, median escape time "
-            f"{_change([first['median'], last['median']])} τ{delay}"
-        )
+        yield _across(evidence) + delay
     if evidence.get("captured"):
         yield f"{counted(evidence['captured'], 'trial')} captured: another fixed point at the end than at the beginning"
 
 
-def _change(times: Sequence[float | None]) -> str:
-    """Two times; None is a trial that never gets there, or a pair too far away to be followed."""
-    return " → ".join("–" if t is None else f"{t:.4g}" for t in times)
+def _across(evidence: dict[str, Any]) -> str:
+    """How many trials get across the threshold at both ends of the window, and when."""
+    first, last = evidence["escape_times"]
+    readout = evidence["readout"]
+    several = f" with one of {readout['outputs']} outputs" if readout.get("outputs", 1) > 1 else ""
+    asked = f"across {readout['threshold']:g} of the readout {readout['name']}{several}"
+    if not first["escaped"] and not last["escaped"]:
+        return f"none of {counted(last['trials'], 'trial')} gets {asked}, neither before nor after"
+    medians = _change([first["median"], last["median"]], "never")
+    return (
+        f"trials that get {asked}: {first['escaped']} → {last['escaped']} of {last['trials']}, "
+        f"median escape time of these {medians} τ"
+    )
+
+
+def _change(times: Sequence[float | None], missing: str) -> str:
+    """Two times; `missing` stands for what is None."""
+    return " → ".join(missing if t is None else f"{t:.4g}" for t in times)

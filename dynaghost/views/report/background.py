@@ -54,8 +54,9 @@ def _proof_lines(findings: Findings) -> Iterator[str]:
     )
     if unsure:
         yield (
-            f"At {counted(unsure, 'checkpoint')} the list is found, not proved complete: two search methods agree at "
-            f"{agree} of them, and the estimated share of starts that would find something new is at most {unseen:.3g}."
+            f"At {counted(unsure, 'checkpoint')} the list is found, not proved complete: two search methods agree "
+            f"at {agree} of them. The share of starts that would find something new is estimated at {unseen:.3g} "
+            "where it is largest."
         )
 
 
