@@ -300,7 +300,7 @@ def _batches(
     for i, span in spans.items():
         batch = None if done is None else done(i)
         if batch is not None and batch.steps == steps[span]:
-            batches[i] = batch
+            batches[i] = flow.hold(batch)
             if progress is not None:
                 progress(len(batch.steps))
     missing = {i: span for i, span in spans.items() if i not in batches}
@@ -309,7 +309,7 @@ def _batches(
         if keep is not None:
             keep(i, batch)
         # What is kept need not be held: the store gives it back when it is asked for.
-        batches[i] = (done(i) if keep is not None and done is not None else None) or batch
+        batches[i] = flow.hold((done(i) if keep is not None and done is not None else None) or batch)
         if progress is not None and i in missing:
             progress(len(batch.steps))
     return [batches[i] for i in numbers]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from dynaghost.checkpoints.readouts import readout_of
 from dynaghost.checkpoints.recognize import Recognized, recognize
-from dynaghost.checkpoints.recognizer import networks_of
+from dynaghost.checkpoints.recognizer import Rereader
 from dynaghost.checkpoints.run import Run
 from dynaghost.checkpoints.settings import Settings
-from dynaghost.packed import uncollected
+from dynaghost.packed import Aside, Block, made, uncollected
+from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import System
 from dynaghost.trajectories import on_line
 from dynaghost.trajectories.course import Losses
@@ -47,6 +48,10 @@ class Line:
         with uncollected():
             return on_line.conclude(self.run.steps, batches, self._trial, self.losses, trials=trials)
 
+    def hold(self, batch: Batch) -> Batch:
+        """A batch as it is."""
+        return batch
+
     def lacks(self, batch: Batch) -> bool:
         """Whether all of a batch is known but where the trial ends, as after a change of the trial."""
         return self._trial is not None and not len(batch.ends)
@@ -72,17 +77,17 @@ class Space:
         self.run, self.n_jobs, self.flow, self.batch = run, n_jobs, in_space, in_space.BATCH
         self.losses, self.links = losses_of(run, drops), links
         given = run.settings
-        self.search = in_space.Search(given.starts, given.seed, given.budget)
+        self.search, self.aside = in_space.Search(given.starts, given.seed, given.budget), Aside()
 
     @property
     def compute(self) -> Compute:
         return partial(self.flow.compute, search=self.search)
 
     def conclude(self, batches: Sequence[Batch]) -> Outcome:
-        networks = tuple(networks_of(self.run.checkpoints, self.run.settings))
+        read = Rereader(self.run.checkpoints, self.run.settings)
         return self.flow.conclude(
             self.run.steps,
-            networks,
+            made(read, len(self.run), self.batch),
             batches,
             _visits(self.run),
             self.losses,
@@ -91,6 +96,11 @@ class Space:
             apply=self._apply,
             kept=self.links,
         )
+
+    def hold(self, batch: Batch) -> Batch:
+        """A batch whose points are set aside."""
+        points = batch.points if isinstance(batch.points, Block) else Block.of(SlowPoints, tuple(batch.points))
+        return replace(batch, points=points.set_aside(self.aside))
 
     def lacks(self, batch: Batch) -> bool:
         """Never: no batch has what depends on trials."""

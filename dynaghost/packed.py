@@ -248,8 +248,41 @@ def few(kind: Any, records: Iterable[T]) -> Sequence[T]:
     return first if len(first) < FEW else Packed.of(kind, itertools.chain(first, rest))
 
 
+class Made(Generic[T]):
+    """Some records that a function makes, each time they are iterated over, from their places in the whole.
+
+    Examples
+    --------
+    >>> list(Made(lambda places: [place**2 for place in places], range(2, 4)))
+    [4, 9]
+    """
+
+    __slots__ = ("function", "places")
+
+    def __init__(self, function: Callable[[range], Iterable[T]], places: range) -> None:
+        self.function, self.places = function, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.function(self.places))
+
+
+def made(function: Callable[[range], Iterable[T]], number: int, size: int) -> Packed[T]:
+    """A sequence of so many records, of which a function makes a block of `size` from their places in the whole.
+
+    Examples
+    --------
+    >>> squares = made(lambda places: [place**2 for place in places], 10, 4)
+    >>> squares[9], len(squares), len(squares.blocks)
+    (81, 10, 3)
+    """
+    return Packed(Made(function, range(first, min(first + size, number))) for first in range(0, number, size))
+
+
 class Packer(Generic[T]):
-    """A list that only grows, packed as it does.
+    """A list that only grows, packed as it does: so many records, of large ones fewer, at a time.
 
     Examples
     --------
@@ -260,13 +293,14 @@ class Packer(Generic[T]):
     358801
     """
 
-    def __init__(self, kind: Any) -> None:
-        self.kind, self._blocks, self._open, self._aside = kind, list[Block[T]](), list[T](), Aside()
+    def __init__(self, kind: Any, size: int = BLOCK) -> None:
+        self.kind, self.size = kind, size
+        self._blocks, self._open, self._aside = list[Block[T]](), list[T](), Aside()
 
     def append(self, record: T) -> None:
         """One more record, at the end."""
         self._open.append(record)
-        if len(self._open) == BLOCK:
+        if len(self._open) == self.size:
             self._close()
 
     def packed(self) -> Packed[T]:

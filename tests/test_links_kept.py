@@ -179,7 +179,8 @@ def test_lists_that_grow_and_checkpoints_at_a_bifurcation_have_stories_of_their_
         again = space_run.follow_run(systems, lists, kept=memory)
         told.most = None
         for one in (first, again):
-            assert same([one.stories, one.points, one.added], [whole.stories, whole.points, whole.added])
+            found, expected = ([list(a.stories), list(a.points), a.added] for a in (one, whole))
+            assert same(found, expected)
     assert (again.added > 0) == (1.0 not in weights)
 
 

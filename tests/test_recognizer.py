@@ -8,7 +8,7 @@ import pytest
 
 from dynaghost.checkpoints.gather import read_all
 from dynaghost.checkpoints.recognize import recognize
-from dynaghost.checkpoints.recognizer import Recognizer, networks_of
+from dynaghost.checkpoints.recognizer import Recognizer, Rereader, networks_of
 from dynaghost.checkpoints.run import load_run
 from dynaghost.checkpoints.settings import Settings
 from dynaghost.errors import CheckpointError
@@ -122,3 +122,19 @@ def test_many_files_are_analyzed_as_one_by_one(tmp_path):
     run = load_run(tmp_path)
     for network, one in zip(networks_of(run.checkpoints, run.settings), run, strict=True):
         same(network, recognize(one.read(), run.settings, one.file).system)
+
+
+def test_networks_that_are_read_again_must_be_those_that_were_read_first(tmp_path):
+    # Of files this large the run knows no digest.
+    for step in range(3):
+        np.savez(tmp_path / f"epoch_{step}.npz", W=np.full((100, 100), 0.001 * step), b=np.zeros(100))
+    run = load_run(tmp_path)
+    assert run.checkpoints[1].digest is None
+    read = Rereader(run.checkpoints, run.settings)
+    first, again = ([network.W for network in read(range(1, 3))] for _ in range(2))
+    assert np.array_equal(first, again)
+    np.savez(tmp_path / "epoch_2.npz", W=np.full((100, 100), 0.002), b=np.zeros(100))
+    assert len(list(read(range(3)))) == 3
+    np.savez(tmp_path / "epoch_2.npz", W=np.full((100, 100), 0.0021), b=np.zeros(100))
+    with pytest.raises(CheckpointError, match=r"epoch_2\.npz: expected the arrays that the run was loaded with"):
+        list(read(range(2, 3)))

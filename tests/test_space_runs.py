@@ -1,6 +1,8 @@
 """A whole run in many dimensions: from files to events, verdicts, results and pictures."""
 
+import gc
 import json
+import weakref
 
 import jsonschema
 import numpy as np
@@ -292,3 +294,26 @@ def test_the_command_analyzes_every_period(rnn_run, tmp_path, capsys, monkeypatc
     for name in ("cue-0", "go-0"):
         assert f"period {name[:-2]} of the trials" in told
         assert dg.load_analysis(tmp_path / "out" / name).steps == (0, 1, 2)
+
+
+def test_a_long_run_holds_few_networks_and_reads_others_again(tmp_path, monkeypatch):
+    for step in range(70):
+        np.savez(tmp_path / f"epoch_{step}.npz", W=(0.5 + 0.01 * step) * np.eye(3), b=np.full(3, 0.1))
+    made = []
+    build = dg.LeakyRNN.__init__
+
+    def counted(self, *args, **kwargs):
+        build(self, *args, **kwargs)
+        made.append(weakref.ref(self))
+
+    monkeypatch.setattr(dg.LeakyRNN, "__init__", counted)
+    result = dg.analyze(dg.load_run(tmp_path, leak=0.5, x0=0.2))
+    gc.collect()
+    assert len(made) > 140
+    assert sum(one() is not None for one in made) <= 4 * 8
+    assert result.circuits[0].W.tolist() == (0.5 * np.eye(3)).tolist()
+    np.savez(tmp_path / "epoch_69.npz", W=np.eye(3), b=np.zeros(3))
+    for e in (8, 16, 24, 32):  # so that the last ones are not held
+        assert result.circuits[e].dim == 3
+    with pytest.raises(dg.CheckpointError, match=r"epoch_69\.npz: expected the arrays that the run was loaded with"):
+        _ = result.circuits[69]

@@ -1,10 +1,11 @@
 """The networks of one run, recognized: what names and shapes mean is found out once, not of every checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from dynaghost.checkpoints.gather import Checkpoint, read_all
+from dynaghost.checkpoints.gather import Checkpoint, array_digest, read_all
 from dynaghost.checkpoints.layers import Arrays
 from dynaghost.checkpoints.low_rank_names import rank_one_names
 from dynaghost.checkpoints.recognize import recognize
@@ -32,6 +33,42 @@ def networks_of(checkpoints: Sequence[Checkpoint], settings: Settings) -> list[S
     recognizer = Recognizer(settings)
     arrays = read_all(checkpoints)
     return [recognizer.system(found, one.file) for found, one in zip(arrays, checkpoints, strict=True)]
+
+
+class Rereader:
+    """The networks of a run by their places in it, whose checkpoints are read each time.
+
+    What is read again must be what was read first: of a checkpoint without a digest it is noted here.
+
+    Parameters
+    ----------
+    checkpoints : sequence of Checkpoint
+    settings : Settings
+
+    Examples
+    --------
+    >>> from dynaghost.checkpoints.run import load_run
+    >>> run = load_run([{"m": [1.5], "n": [1.0], "b": [b]} for b in (0.0, 0.1, 0.3)])
+    >>> read = Rereader(run.checkpoints, run.settings)
+    >>> [float(network.b[0]) for network in read(range(1, 3))]
+    [0.1, 0.3]
+    """
+
+    def __init__(self, checkpoints: Sequence[Checkpoint], settings: Settings) -> None:
+        self._checkpoints, self._recognizer = checkpoints, Recognizer(settings)
+        self._digests: dict[int, bytes] = {}
+
+    def __call__(self, places: range) -> Iterator[System]:
+        """The networks at these places; errors are those of `networks_of`, and of `Checkpoint.check`."""
+        some = [self._checkpoint(e) for e in places]
+        for e, one, arrays in zip(places, some, read_all(some), strict=True):
+            if one.digest is None and one.path is not None:
+                self._digests[e] = array_digest(arrays)
+            yield self._recognizer.system(arrays, one.file)
+
+    def _checkpoint(self, e: int) -> Checkpoint:
+        found, known = self._checkpoints[e], self._digests.get(e)
+        return found if known is None else replace(found, digest=known)
 
 
 class Recognizer:

@@ -6,21 +6,22 @@ from itertools import pairwise
 from typing import Any
 
 from dynaghost.errors import DynaghostError, counted
+from dynaghost.packed import Aside, Mapped, Packed, chunks, made
 from dynaghost.slowpoints.find import find_near, find_slow_points
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.recurrent import LeakyRNN
 from dynaghost.trajectories.branches import Tracks
 from dynaghost.trajectories.course import Losses
-from dynaghost.trajectories.findings import Batch, Outcome
+from dynaghost.trajectories.findings import Batch, End, Outcome
 from dynaghost.trajectories.kept_stories import Stories
 from dynaghost.trajectories.outputs import Readout
 from dynaghost.trajectories.space_course import SpaceCourse, find_space_events, half_zone_in_space, pair_tracks
 from dynaghost.trajectories.space_run import follow_run
 from dynaghost.trajectories.space_tracks import track_space
-from dynaghost.trajectories.space_trials import Visits, from_trials, from_x0, reduced
+from dynaghost.trajectories.space_trials import SeenRun, Visits, from_trials, from_x0, reduced
 from dynaghost.trajectories.space_verdict import judge_in_space
-from dynaghost.trajectories.visits import numbers_each, shown
+from dynaghost.trajectories.stacks import Circuit, Stack, StackAside
 
 BATCH = 8
 """Checkpoints in one task. The same for every number of jobs, so that results are too."""
@@ -85,7 +86,7 @@ def _check_alike(steps: Sequence[int], circuits: Sequence[System]) -> None:
 
 def conclude(
     steps: tuple[int, ...],
-    networks: tuple[System, ...],
+    networks: Sequence[System],
     batches: Sequence[Batch],
     visits: Visits | None,
     losses: Losses,
@@ -100,7 +101,8 @@ def conclude(
     Parameters
     ----------
     steps : tuple of int
-    networks : tuple of System
+    networks : sequence of System
+        Of every checkpoint; it may make them anew whenever they are asked for.
     batches : sequence of Batch
         As `compute` gave them.
     visits : Visits or None
@@ -114,27 +116,24 @@ def conclude(
     kept : Stories, optional
         Where what was followed between checkpoints is kept.
     """
-    circuits = tuple(reduced(network) for network in networks)
-    points = tuple(p for batch in batches for p in batch.points)
-    followed = follow_run(circuits, points, kept=kept, apply=apply)
+    circuits = Mapped(reduced, networks)
+    followed = follow_run(circuits, Packed(batch.points for batch in batches), kept=kept, apply=apply)
     tracks, points = track_space(steps, followed), followed.points
-    seen = None
-    if visits is not None:
-        seen = tuple(visits(e, network, found) for e, (network, found) in enumerate(zip(networks, points, strict=True)))
+    seen = None if visits is None else SeenRun(visits, networks, points)
     starts = None if visits is None else visits.starts
-    read = tuple(map(readouts, range(len(steps)), networks)) if readouts else ()
+    read = _read(readouts, networks) if readouts else ()
     course = SpaceCourse(steps, circuits, points, tracks, seen, losses, networks, read, delay, starts)
     events, structural = find_space_events(course)
     return Outcome(
-        circuits=circuits,
+        circuits=_kept(circuits),
         points=points,
         tracks=Tracks(steps, tracks.branches, (), tracks.labels, ()),
         pairs=pair_tracks(steps, points, tracks),
-        starts=_starts(course),
+        starts=None if seen is None else _starts(course, seen),
         events=events,
         verdicts=judge_in_space(course, events),
         structural=structural,
-        paths=None if seen is None else tuple(shown(one.paths, numbers_each(len(steps))) for one in seen),
+        paths=None if seen is None else seen.paths,
         notes=(*_notes(followed.added), *_not_looked_for(circuits), *half_zone_in_space(course, events)),
     )
 
@@ -153,11 +152,22 @@ def _notes(added: int) -> tuple[str, ...]:
     return (f"{counted(added, 'slow point')} not found by the search, but reached from another checkpoint, were added",)
 
 
-def _starts(course: SpaceCourse) -> tuple[tuple[float, int | None], ...] | None:
+def _read(readouts: Callable[[int, System], Readout | None], networks: Sequence[System]) -> Packed[Readout | None]:
+    return made(lambda places: [readouts(e, networks[e]) for e in places], len(networks), BATCH)
+
+
+def _kept(circuits: Sequence[System]) -> Sequence[System]:
+    """Circuits that are small, set aside; networks are made anew whenever they are asked for."""
+    if not isinstance(circuits[0], Circuit):
+        return circuits
+    aside = Aside()
+    return Packed(StackAside(Stack.of(some), aside) for some in chunks(circuits, BATCH))  # type: ignore[arg-type]
+
+
+def _starts(course: SpaceCourse, seen: SeenRun) -> tuple[End, ...]:
     """Of the first trial."""
-    if course.visits is None:
-        return None
+    ends = map(course.ends, range(len(seen)))
     return tuple(
-        (course.tracks.axis.of(one.visited[0]), course.ends(e)[0] if one.ends else None)
-        for e, one in enumerate(course.visits)
+        (course.tracks.axis.of(x), branches[0] if branches else None)
+        for x, branches in zip(seen.first, ends, strict=True)
     )

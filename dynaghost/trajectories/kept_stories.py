@@ -7,7 +7,7 @@ from typing import Protocol
 
 from dynaghost.columns import pack
 from dynaghost.slowpoints.records import SlowPoints
-from dynaghost.trajectories.stops import Stop
+from dynaghost.trajectories.stops import Station, Stop
 from dynaghost.trajectories.story import Story
 
 _TOGETHER = 8  # stories that wait to be kept in one transaction
@@ -23,7 +23,7 @@ class Stories(Protocol):
         """Keep some, by their keys."""
 
 
-def key_of_link(first: Stop, second: Stop, attempts: int) -> str:
+def key_of_link(first: Stop | Station, second: Stop | Station, attempts: int) -> str:
     """Equal for links of one run whose stories are equal: at the same places, between the same lists of points.
 
     The networks need not be told: a station's is that of its checkpoint, or lies beside it on a given line.
@@ -50,11 +50,11 @@ class Keeper:
     attempts: int
     waiting: dict[str, Story] = field(default_factory=dict)
 
-    def of(self, pair: tuple[Stop, Stop]) -> Story | None:
+    def of(self, pair: tuple[Station, Station]) -> Story | None:
         """The story between two stations, if it was told before."""
         return None if self.stories is None else self.stories.story(key_of_link(*pair, self.attempts))
 
-    def add(self, pair: tuple[Stop, Stop], story: Story) -> None:
+    def add(self, pair: tuple[Station, Station], story: Story) -> None:
         """A story that was told just now."""
         if self.stories is None:
             return

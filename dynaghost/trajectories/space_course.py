@@ -17,6 +17,7 @@ from dynaghost.trajectories.pairs import PairTrack
 from dynaghost.trajectories.space_captures import bracket
 from dynaghost.trajectories.space_events import space_events
 from dynaghost.trajectories.space_records import SpaceTracks
+from dynaghost.trajectories.space_trials import Seen
 from dynaghost.trajectories.straight import Line
 from dynaghost.trajectories.visits import Visit
 
@@ -32,7 +33,7 @@ class SpaceCourse:
         In whose coordinates the slow points are.
     points : sequence of SlowPoints
     tracks : SpaceTracks
-    visits : sequence of Visit, or None
+    visits : sequence of Visit or Seen, or None
         None where no trial is known.
     losses : Losses
     networks : sequence of System
@@ -49,7 +50,7 @@ class SpaceCourse:
     circuits: Sequence[System]
     points: Sequence[SlowPoints]
     tracks: SpaceTracks
-    visits: Sequence[Visit] | None
+    visits: Sequence[Visit | Seen] | None
     losses: Losses
     networks: Sequence[System] = ()
     readouts: Sequence[Readout | None] = ()

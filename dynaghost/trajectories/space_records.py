@@ -1,6 +1,6 @@
 """The records of a run of any dimension that was followed: happenings with their branches, and all of them together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,11 @@ class SpaceTracks:
     axis: Axis
 
 
+def _states(points: Sequence[SlowPoints]) -> Iterator[Array]:
+    """Of all listed slow points of a run."""
+    return (point.x for found in points for point in found.points)
+
+
 def principal_axis(points: Sequence[SlowPoints], dim: int) -> Axis:
     """The axis of the states of all listed slow points; its largest component is positive.
 
@@ -91,12 +96,14 @@ def principal_axis(points: Sequence[SlowPoints], dim: int) -> Axis:
     >>> principal_axis([], 2).direction.tolist()
     [1.0, 0.0]
     """
-    states = [point.x for found in points for point in found.points]
-    if not states or dim == 1:
+    number = sum(len(found.points) for found in points)
+    if not number or dim == 1:
         return Axis(np.zeros(dim), np.eye(dim)[0])
-    mean = np.mean(states, axis=0)
-    spread = np.zeros((dim, dim))
-    for x in states:
+    mean, spread = np.zeros(dim), np.zeros((dim, dim))
+    for x in _states(points):
+        mean += x
+    mean /= number
+    for x in _states(points):
         spread += np.outer(x - mean, x - mean)
     direction = np.linalg.eigh(spread)[1][:, -1]
     return Axis(mean, direction * (1 if direction[np.argmax(np.abs(direction))] > 0 else -1))

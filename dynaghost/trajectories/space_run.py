@@ -1,40 +1,51 @@
 """A whole run of any dimension: stations, what was followed between them, and points that only following found."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dynaghost.packed import Mapped, chunks
 from dynaghost.slowpoints.pointwise import fixed_point, ghost, looks_like_root, polished, proof_of_root
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.trajectories.kept_stories import Keeper, Stories
-from dynaghost.trajectories.stops import Stop, stops_at
+from dynaghost.trajectories.space_lists import Link, Lists, Telling
+from dynaghost.trajectories.stops import Station, Stop, station_system
 from dynaghost.trajectories.story import Story, tell
 
 Pair = tuple[Stop, Stop]
-Link = tuple[int, int]
+Apply = Callable[[Callable[[Pair], Story], Iterable[Pair]], Iterable[Story]]
+
+_AT_ONCE = 32  # pairs of stations, with their systems, that are made at once for workers
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A run that was followed.
+    """A run that was followed; its sequences make what is asked for.
 
     Attributes
     ----------
-    points : tuple of SlowPoints
+    points : sequence of SlowPoints
         One a checkpoint: those that were given, and after them what curves from other checkpoints reached.
-    stops : tuple of Stop
-    stories : tuple of Story
+    stations : sequence of Station
+    stories : sequence of Story
         One less.
+    systems : sequence of System
+        One a checkpoint.
     added : int
         Points that were added.
     """
 
-    points: tuple[SlowPoints, ...]
-    stops: tuple[Stop, ...]
-    stories: tuple[Story, ...]
+    points: Sequence[SlowPoints]
+    stations: Sequence[Station]
+    stories: Sequence[Story]
+    systems: Sequence[System]
     added: int
+
+    def system(self, station: Station) -> System:
+        """The system of a station."""
+        return station_system(self.systems, station.checkpoint, station.side)
 
 
 def follow_run(
@@ -45,7 +56,7 @@ def follow_run(
     kept: Stories | None = None,
     attempts: int = 4,
     rounds: int = 6,
-    apply: Callable[[Callable[[Pair], Story], Iterable[Pair]], Iterable[Story]] = map,
+    apply: Apply = map,
 ) -> Followed:
     """Follow every slow point of every checkpoint to its neighbours.
 
@@ -55,7 +66,7 @@ def follow_run(
     Parameters
     ----------
     systems, points : sequences
-        One a checkpoint.
+        One a checkpoint; they may make them anew whenever they are asked for.
     stories : sequence of Story, optional
         One less: what was followed already, by `tell`, between these points.
     kept : Stories, optional
@@ -71,20 +82,23 @@ def follow_run(
     -------
     Followed
     """
-    run = _Run(list(systems), list(points), _Teller(attempts), Keeper(kept, attempts))
-    run.told = {(e, e + 1): (_version(run, (e, e + 1)), story) for e, story in enumerate(stories or ())}
+    run = _Run(systems, Lists(systems, points), _Teller(attempts), Keeper(kept, attempts), Telling(len(points)))
+    for e, story in enumerate(stories or ()):
+        run.told.hear((e, e + 1), run.version((e, e + 1)), story)
     try:
         _tell_all(run, apply)
         for round_ in range(rounds):
             if not _pass_through(run, backwards=bool(round_ % 2)):
                 break
-        links = run.links()
-        told = tuple(run.story(link) for link in links)
+        links = run.lists.links()
+        for link in links:
+            run.refresh(link)
     finally:
         # Of an analysis that is interrupted, what was told so far.
         run.before.keep()
-    stops = [run.pair(link)[0] for link in links] + ([run.pair(links[-1])[1]] if links else run.stops(0))
-    return Followed(tuple(run.points), tuple(stops), told, run.added)
+    ends = [(link, 0) for link in links] + [(link, 1) for link in links[-1:]]
+    stations = Mapped(run.station, ends) if ends else run.lists.stations(0)
+    return Followed(run.lists.packed(), stations, Mapped(run.told.of, links), systems, run.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,79 +114,66 @@ class _Teller:
 
 @dataclass(slots=True)
 class _Run:
-    """Lists of points that grow, and what was told between them.
+    """Lists of points that grow, and what was told between them."""
 
-    A link is (e, e + 1), from a checkpoint to the next, or (e, e), from before to after one right at a bifurcation.
-    """
-
-    systems: list[System]
-    points: list[SlowPoints]
+    systems: Sequence[System]
+    lists: Lists
     teller: _Teller
     before: Keeper
-    told: dict[Link, tuple[tuple[int, int], Story]] = field(default_factory=dict)
-    stations: dict[int, tuple[int, list[Stop]]] = field(default_factory=dict)
+    told: Telling
     added: int = 0
 
-    def stops(self, e: int) -> list[Stop]:
-        """The one or two stations of a checkpoint."""
-        version = len(self.points[e].points)
-        if self.stations.get(e, (-1, []))[0] != version:
-            self.stations[e] = version, stops_at(self.systems, self.points, e)
-        return self.stations[e][1]
-
-    def links(self) -> list[Link]:
-        """In the order of training."""
-        within = [(e, e) for e in range(len(self.points)) if len(self.stops(e)) == 2]
-        return sorted(within + [(e, e + 1) for e in range(len(self.points) - 1)])
+    def station(self, end: tuple[Link, int]) -> Station:
+        """The station at the beginning (0) or end (1) of a link."""
+        link, side = end
+        return self.lists.pair(link)[side]
 
     def pair(self, link: Link) -> Pair:
-        """The stations that a link joins."""
-        first, second = link
-        return (
-            (self.stops(first)[0], self.stops(first)[1])
-            if first == second
-            else (self.stops(first)[-1], self.stops(second)[0])
+        """The stations that a link joins, with their systems."""
+        first, second = (
+            Stop(station_system(self.systems, one.checkpoint, one.side), one.points, one.checkpoint, one.side)
+            for one in self.lists.pair(link)
         )
+        return first, second
+
+    def version(self, link: Link) -> tuple[int, int]:
+        """Lists only grow: their lengths tell them apart."""
+        return int(self.lists.sizes[link[0]]), int(self.lists.sizes[link[1]])
 
     def stale(self, link: Link) -> bool:
         """Whether a link is not told, or the lists have grown since."""
-        return link not in self.told or self.told[link][0] != _version(self, link)
+        return not self.told.knows(link, self.version(link))
 
-    def story(self, link: Link) -> Story:
-        """What lies on a link, told anew if it is stale."""
+    def refresh(self, link: Link) -> None:
+        """Tell a link anew if it is stale."""
         if self.stale(link) and not self.recall(link):
             self.hear(link, self.teller(self.pair(link)))
-        return self.told[link][1]
 
     def recall(self, link: Link) -> bool:
         """Take the story of a link from where it is kept; whether it was there."""
-        story = self.before.of(self.pair(link))
+        story = None if self.before.stories is None else self.before.of(self.lists.pair(link))
         if story is not None:
-            self.told[link] = (_version(self, link), story)
+            self.told.hear(link, self.version(link), story)
         return story is not None
 
     def hear(self, link: Link, story: Story) -> None:
         """Note, and keep, what the teller said of a link."""
-        self.told[link] = (_version(self, link), story)
-        self.before.add(self.pair(link), story)
+        self.told.hear(link, self.version(link), story)
+        self.before.add(self.lists.pair(link), story)
 
 
-def _version(run: _Run, link: Link) -> tuple[int, int]:
-    """Lists only grow: their lengths tell them apart."""
-    return len(run.points[link[0]].points), len(run.points[link[1]].points)
-
-
-def _tell_all(run: _Run, apply: Callable[[Callable[[Pair], Story], Iterable[Pair]], Iterable[Story]]) -> None:
+def _tell_all(run: _Run, apply: Apply) -> None:
     """Tell every stale link that is not kept, by as many workers as there are."""
-    missing = [link for link in run.links() if run.stale(link) and not run.recall(link)]
-    for link, story in zip(missing, apply(run.teller, [run.pair(link) for link in missing]), strict=True):
-        run.hear(link, story)
+    missing = [link for link in run.lists.links() if run.stale(link) and not run.recall(link)]
+    for some in chunks(missing, _AT_ONCE):
+        for link, story in zip(some, apply(run.teller, [run.pair(link) for link in some]), strict=True):
+            run.hear(link, story)
 
 
 def _pass_through(run: _Run, *, backwards: bool) -> bool:
     """Tell every stale link, and add what is reached; whether something was added."""
-    before = run.added
-    for link in reversed(run.links()) if backwards else run.links():
+    before, links = run.added, run.lists.links()
+    for link in reversed(links) if backwards else links:
         while _supplement(run, link):
             pass
     return run.added > before
@@ -180,15 +181,20 @@ def _pass_through(run: _Run, *, backwards: bool) -> bool:
 
 def _supplement(run: _Run, link: Link) -> bool:
     """Add what a link reaches at its checkpoints and is not listed there; whether there was something."""
-    before, story = run.added, run.story(link)
+    run.refresh(link)
+    if not run.told.reaches_more(link):
+        return False
+    before, story = run.added, run.told.of(link)
     for side, stop in enumerate(run.pair(link)):
         if stop.side:
             continue
-        e, now = stop.checkpoint, run.points[stop.checkpoint]
+        e, now = stop.checkpoint, run.lists[stop.checkpoint]
         more = _with_roots(stop.system, now, [x for at, x in story.unlisted if at == side])
         more = _with_ghosts(stop.system, more, [x for at, x in story.unlisted_ghosts if at == side])
-        run.points[e] = more
-        run.added += len(more.points) - len(now.points)
+        new = len(more.points) - len(now.points)
+        if new:
+            run.lists[e] = more
+            run.added += new
     return run.added > before
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from dynaghost.packed import Packer
 from dynaghost.slowpoints.complexified import eigenvalue_along, passage_time
 from dynaghost.slowpoints.records import Kind, SlowPoints
 from dynaghost.systems.base import Array, System
@@ -20,7 +21,7 @@ from dynaghost.trajectories.pair_curves import follow_pair, same_pair
 from dynaghost.trajectories.space_link import TOO_FAR, Place
 from dynaghost.trajectories.space_records import Axis, SpaceCrossing, SpaceTracks, principal_axis
 from dynaghost.trajectories.space_run import Followed
-from dynaghost.trajectories.stops import ASIDE, Stop
+from dynaghost.trajectories.stops import ASIDE, Station
 from dynaghost.trajectories.story import Story
 from dynaghost.trajectories.straight import Line
 
@@ -45,12 +46,12 @@ def track_space(steps: Sequence[int], followed: Followed) -> SpaceTracks:
     -------
     SpaceTracks
     """
-    stops = followed.stops
-    tracker = _Tracker(list(steps), list(followed.points), principal_axis(followed.points, stops[0].system.dim))
-    tracker.begin(stops[0])
-    for pair, story in zip(pairwise(stops), followed.stories, strict=True):
+    tracker = _Tracker(list(steps), followed.points, principal_axis(followed.points, followed.systems[0].dim))
+    tracker.begin(followed.stations[0])
+    for pair, story in zip(pairwise(followed.stations), followed.stories, strict=True):
         tracker.follow(pair, story)
-        tracker.follow_hidden(Line(pair[0].system, pair[1].system))
+        if tracker.hidden or tracker.waiting:
+            tracker.follow_hidden(Line(*map(followed.system, pair)))
     return tracker.result()
 
 
@@ -73,24 +74,24 @@ class _Passage:
 class _Tracker:
     """The state of following: `here` are the branches of the points of the station reached."""
 
-    def __init__(self, steps: list[int], points: list[SlowPoints], axis: Axis) -> None:
+    def __init__(self, steps: list[int], points: Sequence[SlowPoints], axis: Axis) -> None:
         self.steps, self.points, self.axis = steps, points, axis
         self.segments: list[Segment] = []
         self.open: dict[int, Segment] = {}
         self.crossings: list[SpaceCrossing] = []
-        self.labels: list[Labels] = []
+        self.labels: Packer[Labels] = Packer(Labels)
         self.here = Labels((), ())
         self.span = (0, 0.0, 1.0)
         self.hidden: list[_Hidden] = []
         self.waiting: list[_Hidden] = []
         self.next_id = 0
 
-    def begin(self, first: Stop) -> None:
+    def begin(self, first: Station) -> None:
         self._arrive(first, {}, {})
         if first.side:
             self._name_critical(first.checkpoint, [first])
 
-    def follow(self, pair: tuple[Stop, Stop], story: Story) -> None:
+    def follow(self, pair: tuple[Station, Station], story: Story) -> None:
         """From one station to the next, the happenings in their order."""
         first, second = pair
         self.span = _span(first, second)
@@ -208,7 +209,7 @@ class _Tracker:
         self._open(branch, Kind.FIXED_POINT, (event, Relation.BIRTH))
         return branch
 
-    def _lose(self, pair: tuple[Stop, Stop], story: Story) -> None:
+    def _lose(self, pair: tuple[Station, Station], story: Story) -> None:
         """Close the branches of what could not be followed from the station before."""
         steps = [self.steps[stop.checkpoint] for stop in pair]
         ends = [(self.here.roots, story.lost), (self.here.ghosts, story.lost_ghosts)]
@@ -219,7 +220,7 @@ class _Tracker:
                     told += "; save more often there" if because.startswith(TOO_FAR) else ""
                     self.open.pop(names[place.index]).lost = told
 
-    def _end(self, second: Stop, story: Story, passage: _Passage) -> None:
+    def _end(self, second: Station, story: Story, passage: _Passage) -> None:
         """Enter the next station."""
         after = self.steps[second.checkpoint]
         roots = self._arrived(after, [stay.high for stay in story.stays], passage.stays)
@@ -238,7 +239,7 @@ class _Tracker:
                 self.open.pop(names[i]).lost = f"{NOT_LISTED} at {after}"
         return {end.index: names[i] for i, end in enumerate(ends) if isinstance(end, Place)}
 
-    def _arrive(self, stop: Stop, roots: dict[int, int], ghosts: dict[int, int]) -> None:
+    def _arrive(self, stop: Station, roots: dict[int, int], ghosts: dict[int, int]) -> None:
         """Label the points of a station; those that nothing reached begin a branch."""
         listed = stop.points
         found = self._label(stop, Kind.FIXED_POINT, [point.x for point in listed.fixed_points], roots)
@@ -246,7 +247,7 @@ class _Tracker:
         if not stop.side:
             self.labels.append(self.here)
 
-    def _label(self, stop: Stop, kind: Kind, states: list[Array], names: dict[int, int]) -> tuple[int, ...]:
+    def _label(self, stop: Station, kind: Kind, states: list[Array], names: dict[int, int]) -> tuple[int, ...]:
         for i, x in enumerate(states):
             if i not in names:
                 names[i] = self._new()
@@ -256,7 +257,7 @@ class _Tracker:
                 self.open[names[i]].x.append(self.axis.of(x))
         return tuple(names[i] for i in range(len(states)))
 
-    def _name_critical(self, e: int, beside: list[Stop], before: Labels | None = None) -> None:
+    def _name_critical(self, e: int, beside: list[Station], before: Labels | None = None) -> None:
         """Each point of a checkpoint that is right at a bifurcation is on the branch that is nearest just beside it."""
         labels = [self.here] if before is None else [before, self.here]
         taken: set[int] = set()
@@ -290,7 +291,7 @@ class _Tracker:
 
     def result(self) -> SpaceTracks:
         branches = tuple(Branch(b, tuple(s for s in self.segments if s.branch == b)) for b in range(self.next_id))
-        return SpaceTracks(tuple(self.steps), branches, tuple(self.crossings), tuple(self.labels), self.axis)
+        return SpaceTracks(tuple(self.steps), branches, tuple(self.crossings), self.labels.packed(), self.axis)
 
     def _new(self) -> int:
         self.next_id += 1
@@ -304,7 +305,7 @@ class _Tracker:
         self.open.pop(branch).died = died
 
 
-def _span(first: Stop, second: Stop) -> tuple[int, float, float]:
+def _span(first: Station, second: Station) -> tuple[int, float, float]:
     """The link between two checkpoints that two stations are on, and where on it they are."""
     if first.checkpoint == second.checkpoint:
         return first.checkpoint - 1, 1 - ASIDE, 1 + ASIDE

@@ -1,18 +1,19 @@
 """Trials of a run in many dimensions: what they visit at each checkpoint, and how they begin anywhere on a link."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 
+from dynaghost.packed import Packer, made
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.low_rank import LowRankRNN
 from dynaghost.systems.trials import Drive, Period, Trials
 from dynaghost.trajectories.straight import between
 from dynaghost.trajectories.trial import Trial
-from dynaghost.trajectories.visits import NUMBERS, Visit, first_states, shown, visit
+from dynaghost.trajectories.visits import NUMBERS, Visit, first_states, numbers_each, shown, visit
 
 
 def reduced(network: System) -> System:
@@ -27,6 +28,83 @@ class Visits(Protocol):
 
     def starts(self, e: int, s: float, network: System) -> Array:
         """First states (trials, units) at `s` on the line from checkpoint `e` to the next; `network` is that there."""
+
+
+_TOGETHER = 16  # paths, which are large, that are packed at once
+
+End = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The `Visit` of a checkpoint of a run; what takes much space is simulated again when it is asked for."""
+
+    ends: End
+    gone: int
+    again: Callable[[], Visit]
+
+    @property
+    def visited(self) -> Array:
+        return self.again().visited
+
+    @property
+    def starts(self) -> Array | None:
+        return self.again().starts
+
+    @property
+    def steps(self) -> int | None:
+        return self.again().steps
+
+
+class SeenRun(Sequence[Seen]):
+    """What trials visit at every checkpoint of a run.
+
+    Parameters
+    ----------
+    visits : Visits
+    networks, points : sequences
+        One a checkpoint.
+
+    Attributes
+    ----------
+    first : list of ndarray (dim,)
+        The first state of the first trial at every checkpoint.
+    paths : sequence of ndarray (trials, times, dim)
+        For pictures, as `Visit.paths`, of at most `NUMBERS` in all.
+    """
+
+    def __init__(self, visits: Visits, networks: Sequence[System], points: Sequence[SlowPoints]) -> None:
+        self._visits, self._networks, self._points = visits, networks, points
+        told: Packer[tuple[End, int]] = Packer(tuple[End, int])
+        first, paths = Packer[Array](Array), Packer[Array](Array, _TOGETHER)
+        most = numbers_each(len(networks))
+        for e in range(len(networks)):
+            (one,) = self._visit(range(e, e + 1))
+            told.append((one.ends, one.gone))
+            first.append(one.visited[0])
+            paths.append(shown(one.paths, most))
+        self._told, self.first, self.paths = told.packed(), first.packed(), paths.packed()
+        # The last few are kept.
+        self._again = made(self._visit, len(networks), 1)
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    @overload
+    def __getitem__(self, index: int) -> Seen: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Seen, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Seen | tuple[Seen, ...]:
+        places = range(len(self))[index]
+        return self._at(places) if isinstance(places, int) else tuple(map(self._at, places))
+
+    def _at(self, e: int) -> Seen:
+        return Seen(*self._told[e], lambda: self._again[e])
+
+    def _visit(self, places: range) -> list[Visit]:
+        return [self._visits(e, self._networks[e], self._points[e]) for e in places]
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,29 +42,35 @@ class Stop:
     side: int = 0
 
 
-def stops_at(systems: Sequence[System], points: Sequence[SlowPoints], e: int) -> list[Stop]:
-    """The stations of a checkpoint of a run.
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A station without its system; the fields are those of `Stop`."""
+
+    points: SlowPoints
+    checkpoint: int
+    side: int = 0
+
+
+def station_system(systems: Sequence[System], e: int, side: int) -> System:
+    """The system of a station of checkpoint `e`: the checkpoint's own, or one beside it."""
+    return Line(systems[e], systems[e + side]).at(ASIDE) if side else systems[e]
+
+
+def stations_at(systems: Sequence[System], points: SlowPoints, e: int) -> list[Station]:
+    """The stations of a checkpoint of a run: one, or those before and after it where one of its points is critical.
 
     Parameters
     ----------
-    systems, points : sequences
+    systems : sequence of System
         One a checkpoint.
+    points : SlowPoints
+        Of this checkpoint.
     e : int
-        Which one.
-
-    Returns
-    -------
-    list of Stop
-        One, or those before and after it where one of its points is critical.
     """
-    if len(systems) == 1 or not any(critical(point) for point in points[e].fixed_points):
-        return [Stop(systems[e], points[e], e)]
-    stops = []
-    for side in (-1, 1):
-        if 0 <= e + side < len(systems):
-            system = Line(systems[e], systems[e + side]).at(ASIDE)
-            stops.append(Stop(system, beside(system, points[e]), e, side))
-    return stops
+    if len(systems) == 1 or not any(critical(point) for point in points.fixed_points):
+        return [Station(points, e)]
+    sides = [side for side in (-1, 1) if 0 <= e + side < len(systems)]
+    return [Station(beside(station_system(systems, e, side), points), e, side) for side in sides]
 
 
 def critical(point: FixedPoint) -> bool:
