@@ -10,6 +10,7 @@ from dynaghost.checkpoints.recognize import Recognized, recognize
 from dynaghost.checkpoints.recognizer import Rereader
 from dynaghost.checkpoints.run import Run
 from dynaghost.checkpoints.settings import Settings
+from dynaghost.errors import DynaghostError
 from dynaghost.packed import Aside, Block, made, uncollected
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.systems.base import System
@@ -77,7 +78,9 @@ class Space:
         self.run, self.n_jobs, self.flow, self.batch = run, n_jobs, in_space, in_space.BATCH
         self.losses, self.links = losses_of(run, drops), links
         given = run.settings
-        self.search, self.aside = in_space.Search(given.starts, given.seed, given.budget), Aside()
+        visited = partial(_states_of_trials, run) if given.starts_at_trials else None
+        self.search = in_space.Search(given.own_starts, given.seed, given.budget, visited)
+        self.aside = Aside()
 
     @property
     def compute(self) -> Compute:
@@ -154,6 +157,14 @@ def _visits(run: Run) -> Any:
     if given.trials is not None and given.trials.initial is not None:
         return from_x0(Trial(given.trials.initial, given.trial_steps, given.delay, given.threshold))
     return None if trial is None else from_x0(trial)
+
+
+def _states_of_trials(run: Run, step: int) -> Any:
+    """States (many, units) that the trials visit in the period analyzed: recorded ones, else those of a simulation."""
+    given = run.settings
+    if given.trials is None or (given.trials.states is None and given.trials.inputs is None):
+        raise DynaghostError("starts: expected trials with inputs or recorded states beside 'trials', got none")
+    return given.trials.states_in(given.period_of_trials(), given.context, _drive(run, run.steps.index(step)))
 
 
 def _readout(run: Run, e: int, network: System) -> Any:

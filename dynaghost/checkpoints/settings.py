@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -52,8 +52,9 @@ class Settings:
         Which recurrent layer, where a file holds several.
     inputs : float, ndarray or None
         The constant input: to all channels, or to each.
-    starts : int, ndarray (starts, dim) or None
-        Of a search in many dimensions: how many random ones, or which; None for what the search chooses.
+    starts : int, ndarray (starts, dim), "trials" or None
+        Of a search in many dimensions: how many random ones, or which; None for what the search chooses, "trials" for
+        that and states that the trials visit besides.
     seed : int
         Of whatever is random in that search.
     budget : int or None
@@ -91,7 +92,7 @@ class Settings:
     activation: str | None = None
     layer: str | None = None
     inputs: float | np.ndarray | None = None
-    starts: int | np.ndarray | None = None
+    starts: int | np.ndarray | Literal["trials"] | None = None
     seed: int = 0
     budget: int | None = None
     trials: Trials | None = None
@@ -144,11 +145,25 @@ class Settings:
 
     def digest_of_search(self) -> bytes:
         """Equal for settings under which a run's slow points, and what lies between them, are equal."""
-        return self._digest(_OF_SEARCH)
+        return self._digest(self._of_search)
 
     def values_of_search(self) -> dict[str, str]:
         """What `digest_of_search` is over, as texts for messages, by name."""
-        return {name: str(_told(getattr(self, name)))[:200] for name in _OF_SEARCH}
+        return {name: str(_told(getattr(self, name)))[:200] for name in self._of_search}
+
+    @property
+    def _of_search(self) -> tuple[str, ...]:
+        return _OF_SEARCH + (("trials", "period", "context") if self.starts_at_trials else ())
+
+    @property
+    def own_starts(self) -> int | np.ndarray | None:
+        """Starts that a search has of its own: `starts` but where it is "trials"."""
+        return None if isinstance(self.starts, str) else self.starts
+
+    @property
+    def starts_at_trials(self) -> bool:
+        """Whether states that trials visit are starts of searches."""
+        return isinstance(self.starts, str)
 
     def digest_of_ends(self) -> str:
         """Equal for settings whose trial, from `x0`, ends alike on networks of rank one."""
@@ -251,8 +266,10 @@ def initial_state(x0: float | str | PathLike[str] | np.ndarray | None) -> float 
     return None if x0 is None else np.asarray(x0, dtype=float) if np.ndim(x0) else float(x0)
 
 
-def search_starts(starts: int | str | PathLike[str] | np.ndarray | None) -> int | np.ndarray | None:
-    """Starts of a search: how many, an array (starts, dim), or the array in a .npy file.
+def search_starts(
+    starts: int | str | PathLike[str] | np.ndarray | None,
+) -> int | np.ndarray | Literal["trials"] | None:
+    """Starts of a search: how many, an array (starts, dim), the array in a .npy file, or "trials".
 
     Raises
     ------
@@ -266,6 +283,8 @@ def search_starts(starts: int | str | PathLike[str] | np.ndarray | None) -> int 
     """
     if isinstance(starts, str) and starts.isdigit():
         return int(starts)
+    if isinstance(starts, str) and starts == "trials":
+        return "trials"
     if isinstance(starts, str | PathLike):
         return read_npy(Path(starts))
     if starts is None or (isinstance(starts, int) and not isinstance(starts, bool)):

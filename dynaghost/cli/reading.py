@@ -33,7 +33,11 @@ _MODEL_OPTIONS = (
     ),
 )
 _SEARCH_OPTIONS = (
-    click.option("--starts", metavar="N|FILE.npy", help="Search from so many random states, or from these alone."),
+    click.option(
+        "--starts",
+        metavar="N|FILE.npy|trials",
+        help="Search from so many random states, from these alone, or from those of the trials besides.",
+    ),
     click.option("--seed", type=Whole(0), help="Of whatever is random in the search. [default: 0]"),
     click.option("--budget", type=Whole(1), help="Most boxes, or evaluations, that a search spends."),
 )
@@ -241,11 +245,13 @@ def inspect(file: str, **options: Any) -> None:
     contents = read_arrays(file)
     click.echo(contents_text(file, contents.format, contents.arrays, contents.scalars))
     searched = {**_search(options), "seed": options["seed"] or 0}
-    for model, told in _driven(file, options):
+    for model, told, visited in _driven(file, options, at_trials=searched["starts"] == "trials"):
         found = recognize_source(file, **model)
         notes = (f"note: {note}" for note in (*found.notes, *told))
         for line in (f"equation: {found.equation}", f"weights: {found.guess}", *notes):
             click.echo(line)
+        if visited is not None:
+            searched |= {"starts": None, "visited": visited}
         click.echo(slow_points_text(find_slow_points(found.system, **searched), found.system.time))
 
 
@@ -304,8 +310,11 @@ def _drop_rule(options: dict[str, Any]) -> Any:
         raise click.UsageError(f"--drop-{error}") from error
 
 
-def _driven(file: str, options: dict[str, Any]) -> list[tuple[dict[str, Any], tuple[str, ...]]]:
-    """The model options with the input of each chosen period of the trials, and which it is, in words.
+def _driven(
+    file: str, options: dict[str, Any], *, at_trials: bool
+) -> list[tuple[dict[str, Any], tuple[str, ...], Any]]:
+    """The model options with the input of each chosen period of the trials, and which it is, in words; with
+    `at_trials` the states that the trials visit there.
 
     Recorded states are checked.
     """
@@ -317,15 +326,22 @@ def _driven(file: str, options: dict[str, Any]) -> list[tuple[dict[str, Any], tu
 
     model, trials = _model(options), trials_of(options["trials"])
     if trials is None or trials.inputs is None:
-        return [(model, ())]
+        if at_trials:
+            raise click.BadParameter("expected --trials with inputs beside it, got none", param_hint="--starts trials")
+        return [(model, (), None)]
+
+    def drive(value: Any) -> Any:
+        return recognize_source(file, **{**model, "inputs": value}).system
+
     if trials.states is not None:
-        trials.check(lambda value: recognize_source(file, **{**model, "inputs": value}).system)
+        trials.check(drive)
     given = Settings(trials=trials, inputs=model["inputs"])
     each = [(options["period"], options["context"] or 0)]
     if wants_every(given, options["period"]):
         each = [(period.name, context) for period in trials.periods() for context in range(len(period.inputs))]
     chosen = [replace(given, period=period, context=context).driven() for period, context in each]
-    return [({**model, "inputs": one.inputs}, period_told(one)) for one in chosen]
+    visited = [trials.states_in(one.period_of_trials(), one.context, drive) if at_trials else None for one in chosen]
+    return [({**model, "inputs": one.inputs}, period_told(one), v) for one, v in zip(chosen, visited, strict=True)]
 
 
 def _model(options: dict[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class Watch:
         if on_line.serves(networks[0]):
             return None
         given = run.settings
-        search = in_space.Search(given.starts, given.seed, given.budget)
+        search = in_space.Search(given.own_starts, given.seed, given.budget)
         for checkpoint, network in zip(run, networks, strict=True):
             if checkpoint.step not in self._points:
                 batch = in_space.compute((checkpoint.step,), (network,), search)

@@ -8,12 +8,18 @@ from numpy.typing import ArrayLike
 from dynaghost.errors import DynaghostError
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.scalar import BUDGET, find_scalar
-from dynaghost.systems.base import ScalarSystem, System
+from dynaghost.slowpoints.starts import checked_states
+from dynaghost.systems.base import Array, ScalarSystem, System
 from dynaghost.systems.low_rank import LowRankRNN
 
 
 def find_slow_points(
-    system: System, *, starts: ArrayLike | int | None = None, seed: int = 0, budget: int | None = None
+    system: System,
+    *,
+    starts: ArrayLike | int | None = None,
+    seed: int = 0,
+    budget: int | None = None,
+    visited: ArrayLike | None = None,
 ) -> SlowPoints:
     """Fixed points and ghosts of a system, each with what is proved about it.
 
@@ -32,6 +38,9 @@ def find_slow_points(
     budget : int, optional
         Most of what the search that serves the system spends: pieces of the line (one dimension), boxes (small networks
         and circuits), evaluations of Jacobians (larger ones).
+    visited : array (states, units), optional
+        States of trials: starts are drawn from them, with and without noise, beside those that a search takes of
+        itself. Not used where a search proves its list, nor with `starts`.
 
     Returns
     -------
@@ -61,7 +70,10 @@ def find_slow_points(
     reduced = system.latent() if isinstance(system, LowRankRNN) else system
     if isinstance(reduced, ScalarSystem):
         return find_scalar(reduced, budget=BUDGET if budget is None else budget)
-    found = _in_many_dimensions(reduced, starts, seed, budget)
+    states = checked_states(system, visited)
+    if states is not None and reduced is not system:
+        states = reduced.project(states)  # type: ignore[attr-defined]
+    found = _in_many_dimensions(reduced, starts, seed, budget, states)
     return replace(found, coordinates="state" if reduced is system else "latent")
 
 
@@ -73,6 +85,7 @@ def find_near(
     seed: int = 0,
     turn: int = 0,
     budget: int | None = None,
+    visited: ArrayLike | None = None,
 ) -> SlowPoints:
     """As `find_slow_points`, for a system close to one whose slow points are known.
 
@@ -84,7 +97,7 @@ def find_near(
     system : System
     known : SlowPoints
         Of a system of the same kind and size.
-    starts, seed, budget
+    starts, seed, budget, visited
         As for `find_slow_points`.
     turn : int
         Another number, not below 0, makes other random starts of the same seed.
@@ -103,11 +116,11 @@ def find_near(
     (1, True)
     """
     if starts is not None or not _hunted(system):
-        return find_slow_points(system, starts=starts, seed=seed, budget=budget)
+        return find_slow_points(system, starts=starts, seed=seed, budget=budget, visited=visited)
     from dynaghost.slowpoints.near import hunt_near  # late, as below
 
     _check_budget(budget)
-    return hunt_near(system, known, seed=seed, turn=turn, budget=budget)
+    return hunt_near(system, known, seed=seed, turn=turn, budget=budget, visited=checked_states(system, visited))
 
 
 def _hunted(system: System) -> bool:
@@ -119,7 +132,9 @@ def _hunted(system: System) -> bool:
     return not (piecewise.serves(system) or complete.serves(system))
 
 
-def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: int, budget: int | None) -> SlowPoints:
+def _in_many_dimensions(
+    system: System, starts: ArrayLike | int | None, seed: int, budget: int | None, visited: Array | None
+) -> SlowPoints:
     # Late: compiled loops that one dimension needs not.
     from dynaghost.slowpoints import complete, complete_gated, piecewise
     from dynaghost.slowpoints.proved import find_gated, find_proved
@@ -134,7 +149,7 @@ def _in_many_dimensions(system: System, starts: ArrayLike | int | None, seed: in
         return find_proved(system, seed=seed, budget=complete.BUDGET if budget is None else budget)
     if complete_gated.serves(system):
         return find_gated(system, seed=seed, budget=budget)  # type: ignore[arg-type]
-    return hunt(system, seed=seed, budget=budget)
+    return hunt(system, seed=seed, budget=budget, visited=visited)
 
 
 def _check_budget(budget: int | None) -> None:

@@ -14,7 +14,7 @@ from dynaghost.slowpoints.catalogue import Catalogue, agreeing, conclude
 from dynaghost.slowpoints.forms import newton_budget, newton_form
 from dynaghost.slowpoints.newton import End, newton
 from dynaghost.slowpoints.records import SlowPoints
-from dynaghost.slowpoints.search import descent_phase, hunt_into, line_phase, newton_phase
+from dynaghost.slowpoints.search import descent_phase, hunt_into, line_phase, newton_phase, visited_phase
 from dynaghost.slowpoints.search_outcome import Status
 from dynaghost.slowpoints.starts import random_starts
 from dynaghost.systems.base import Array, System
@@ -28,7 +28,13 @@ _DESCENTS, _DESCENT_STEPS = 4, 25
 
 
 def hunt_near(
-    system: System, known: SlowPoints, *, seed: int = 0, turn: int = 0, budget: int | None = None
+    system: System,
+    known: SlowPoints,
+    *,
+    seed: int = 0,
+    turn: int = 0,
+    budget: int | None = None,
+    visited: Array | None = None,
 ) -> SlowPoints:
     """Fixed points and ghosts near known ones, and others that a small search meets.
 
@@ -42,6 +48,8 @@ def hunt_near(
     budget : int, optional
         As for `search.hunt`. What the known points cost and an eighth of it are spent; all of it only where that shows
         that something has changed: a point is lost or new, or the index sum is not right.
+    visited : ndarray (states, dim), optional
+        States of trials, of which a few starts are drawn.
 
     Returns
     -------
@@ -62,12 +70,13 @@ def hunt_near(
     catalogue.crossings += [region.states[len(region.states) // 2] for region in known.slow_regions]
     again = len(catalogue.roots), len(catalogue.ghosts)
     rng = np.random.default_rng([seed, turn])
+    drawn = 0 if visited is None else visited_phase(catalogue, visited, int(rng.integers(2**62)), share=1 / SHARE)
     starts, lines = _look_around(catalogue, rng, newton_budget(system) if budget is None else budget)
     calm = not lost and again == (len(catalogue.roots), len(catalogue.ghosts)) and _sum_is_right(catalogue, known)
     if not calm:
         more = hunt_into(catalogue, seed=int(rng.integers(2**62)), budget=budget)
         starts, lines = starts + more[0], lines + more[1]
-    points = conclude(catalogue, starts=starts, lines=lines, seed=seed)
+    points = conclude(catalogue, starts=drawn + starts, lines=lines, seed=seed)
     status = Status.FINISHED if agreeing(catalogue) else Status.BUDGET
     return replace(points, status=status, cost=replace(points.cost, carried=calm))
 

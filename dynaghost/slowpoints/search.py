@@ -16,7 +16,7 @@ from dynaghost.slowpoints.forms import descent_budget, lifted, line_form, newton
 from dynaghost.slowpoints.newton import Batch, End, descend, newton
 from dynaghost.slowpoints.records import SlowPoints
 from dynaghost.slowpoints.search_outcome import Status
-from dynaghost.slowpoints.starts import random_starts, starts_among
+from dynaghost.slowpoints.starts import random_starts, starts_among, starts_around
 from dynaghost.slowpoints.tracking import far_end, follow, lines_from_infinity, lines_from_points
 from dynaghost.systems.base import Array, System
 from dynaghost.systems.gated import LSTM, Gated
@@ -31,6 +31,7 @@ _LEAST = 400  # Jacobians that a turn of either method may spend whatever is lef
 _LINES_OF_GATED = 3  # times what Newton spends: of trained ones Newton reaches few
 _PRICE = 4  # of a step along a curve of extra forgetting
 _CROSSINGS_KEPT = 32  # of those that lead to no fixed point: lines cross rings where J is singular
+_VISITED = 64, 16  # starts among visited states, and those of them that go down the kinetic energy
 _MOST_FOLLOWED = 4  # fixed points of a layer, to another input
 _MOST_STATES = 64  # of the first layers of a stack, with which the next one is searched
 _UNTRIED, _NOT_DOWN = "not tried: budget", "stalled, and not followed down"
@@ -187,7 +188,7 @@ def ghost_phase(catalogue: Catalogue, open_ends: Array, starts: Array, *, budget
     descent_phase(catalogue, starts[: most // 8], again=True, most=0.25 * limit)
 
 
-def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoints:
+def hunt(system: System, *, seed: int = 0, budget: int | None = None, visited: Array | None = None) -> SlowPoints:
     """Newton and lines in turns until they agree: each hit every fixed point, none was hit once, the index sum is 1.
 
     Parameters
@@ -199,6 +200,8 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
     budget : int, optional
         Most evaluations of Jacobians before the ghosts are searched, but for the end of a turn; `forms.newton_budget`
         by default. It also bounds the Hessians evaluated for the ghosts.
+    visited : ndarray (states, dim), optional
+        States of trials: starts are drawn from them first, with and without noise.
 
     Returns
     -------
@@ -213,9 +216,20 @@ def hunt(system: System, *, seed: int = 0, budget: int | None = None) -> SlowPoi
     (9, True, 0.0)
     """
     catalogue = Catalogue(system)
+    known = 0 if visited is None else visited_phase(catalogue, visited, seed)
     starts, lines = hunt_into(catalogue, seed=seed, budget=budget)
-    points = conclude(catalogue, starts=starts, lines=lines, seed=seed)
+    points = conclude(catalogue, starts=known + starts, lines=lines, seed=seed)
     return replace(points, status=Status.FINISHED if agreeing(catalogue) else Status.BUDGET)
+
+
+def visited_phase(catalogue: Catalogue, visited: Array, seed: int, *, share: float = 1.0) -> int:
+    """Newton from states that trials visit and from around them, and descents from a few; how many starts."""
+    number, down = (max(int(share * many), 1) for many in _VISITED)
+    starts = starts_around(visited, number, seed)
+    open_ends = newton_phase(catalogue, starts)
+    descent_phase(catalogue, open_ends[:down])
+    descent_phase(catalogue, starts[:down], again=True)
+    return number
 
 
 def hunt_into(catalogue: Catalogue, *, seed: int, budget: int | None) -> tuple[int, int]:

@@ -51,16 +51,36 @@ def starts_among(states: Array, number: int, seed: int) -> Array:
     return np.concatenate([inside, beside]) + sizes[:, None] * rng.normal(size=(number, dim))
 
 
-def starts_around(states: Array, number: int, noise: float, seed: int) -> Array:
-    """`number` starts drawn from states (many, dim), with Gaussian noise of standard deviation `noise`.
+def starts_around(states: Array, number: int, seed: int) -> Array:
+    """`number` starts drawn from states (many, dim) that are visited: half as they are, half with Gaussian noise.
+
+    The noise has a tenth of the states' standard deviation, in each dimension.
 
     Examples
     --------
-    >>> starts_around(np.zeros((1, 3)), 2, 0.0, 0).tolist()
-    [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    >>> starts_around(np.ones((1, 3)), 2, 0).tolist()
+    [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
     """
     rng = np.random.default_rng(seed)
-    return states[rng.integers(len(states), size=number)] + noise * rng.normal(size=(number, states.shape[1]))
+    drawn = states[rng.integers(len(states), size=number)]
+    drawn[number // 2 :] += 0.1 * states.std(axis=0) * rng.normal(size=(number - number // 2, states.shape[1]))
+    return drawn
+
+
+def checked_states(system: System, visited: object) -> Array | None:
+    """States (many, dim) that trials visit; None where none are given.
+
+    Raises
+    ------
+    DynaghostError
+        If they are not such an array of finite numbers.
+    """
+    if visited is None:
+        return None
+    array = finite("visited", visited, ndim=2)  # type: ignore[arg-type]
+    if array.shape[1] != system.dim or not len(array):
+        raise DynaghostError(f"visited: expected shape (states, {system.dim}), got {array.shape}")
+    return array
 
 
 def checked_starts(system: System, starts: object, seed: int) -> Array:

@@ -241,6 +241,15 @@ class Trials:
         shift = 0 if self.states.shape[1] == self.steps + 1 else -1
         return self.states[:, max(period.start + shift, 0) : period.stop + shift + 1]
 
+    def states_in(self, period: Period, context: int, drive: Drive) -> Array:
+        """States (many, dim) in a period under one of its inputs: recorded ones, else those of `simulate`."""
+        chosen = period.context == context
+        if self.states is not None:
+            visited = self.visited(period)[chosen]
+        else:
+            visited = self.simulate(drive)[chosen, period.start : period.stop + 1]
+        return np.asarray(visited.reshape(-1, visited.shape[-1]), dtype=float)
+
     def check(self, drive: Drive, *, tolerance: float = 1e-4) -> float:
         """The largest difference between recorded states and one step of the system from those before them.
 

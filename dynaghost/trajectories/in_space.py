@@ -39,11 +39,14 @@ class Search:
     starts : int, ndarray (starts, dim) or None
     seed : int
     budget : int or None
+    visited : callable or None
+        From a checkpoint's step to states (many, units) that trials visit.
     """
 
     starts: int | Array | None = None
     seed: int = 0
     budget: int | None = None
+    visited: Callable[[int], Array] | None = None
 
 
 def compute(steps: tuple[int, ...], networks: Sequence[System], search: Search) -> Batch:
@@ -73,6 +76,8 @@ def compute(steps: tuple[int, ...], networks: Sequence[System], search: Search) 
 def _points(network: System, search: Search, step: int, known: SlowPoints | None) -> SlowPoints:
     """Of a checkpoint, near those of the one before it in the batch."""
     options: dict[str, Any] = {"starts": search.starts, "seed": search.seed, "budget": search.budget}
+    if search.visited is not None:
+        options["visited"] = search.visited(step)
     return find_slow_points(network, **options) if known is None else find_near(network, known, turn=step, **options)
 
 
